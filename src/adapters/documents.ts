@@ -1,0 +1,172 @@
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { type Node, type ParseError, parseTree, printParseErrorCode, visit } from 'jsonc-parser';
+import { type Complaint, type Documents, type Parsed, SchemaError } from '../ports/documents.js';
+import type { Files } from '../ports/files.js';
+
+/**
+ * JSON and its schemas. A schema of the root's own folder wins over the shipped one of the same name; schemas
+ * are read and compiled when first used.
+ */
+export function jsonDocuments(own: Files, shipped: Files): Documents {
+  const ajv = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true, strictRequired: false });
+  const compiled = new Map<string, ValidateFunction>();
+  const home = (schema: string): Files | null => {
+    return [own, shipped].find((files) => files.look(pathOf(schema))?.kind === 'file') ?? null;
+  };
+  const add = (schema: string): void => {
+    const files = home(schema);
+    if (!files) throw new SchemaError(`${pathOf(schema)}: there is no such schema`);
+    const parsed = parse(files.read(pathOf(schema)));
+    if ('complaint' in parsed) throw new SchemaError(`${pathOf(schema)}: ${parsed.complaint.message}`);
+    const text = JSON.stringify(parsed.value);
+    if (!ajv.getSchema(`${schema}.schema.json`)) ajv.addSchema(parsed.value as object, `${schema}.schema.json`);
+    for (const [, other = ''] of text.matchAll(/"\$ref":"([\w-]+)\.schema\.json/g)) {
+      if (!ajv.getSchema(`${other}.schema.json`)) add(other);
+    }
+  };
+  const validator = (schema: string): ValidateFunction => {
+    const known = compiled.get(schema);
+    if (known) return known;
+    try {
+      add(schema);
+      const made = ajv.getSchema(`${schema}.schema.json`);
+      if (!made) throw new SchemaError(`${pathOf(schema)}: it cannot be used`);
+      compiled.set(schema, made);
+      return made;
+    } catch (error) {
+      if (error instanceof SchemaError) throw error;
+      throw new SchemaError(`${pathOf(schema)}: ${error instanceof Error ? error.message : 'it cannot be used'}`, {
+        cause: error,
+      });
+    }
+  };
+  return {
+    parse,
+    knows: (schema) => home(schema) !== null,
+    validate(schema, value) {
+      const check = validator(schema);
+      return check(value) ? [] : complaints(check.errors ?? []);
+    },
+  };
+}
+
+function pathOf(schema: string): string {
+  return `schemas/${schema}.schema.json`;
+}
+
+/** `anyOf` and the like report every branch; the innermost complaint about each place is the useful one. */
+function complaints(errors: readonly ErrorObject[]): Complaint[] {
+  const found = new Map<string, string>();
+  for (const error of errors) {
+    const { instancePath, keyword } = error;
+    if (keyword === 'if' || (['anyOf', 'oneOf'].includes(keyword) && found.has(instancePath))) continue;
+    found.set(instancePath, messageOf(error));
+  }
+  return [...found].map(([pointer, message]) => ({ pointer, message }));
+}
+
+function messageOf({ keyword, message, params, parentSchema }: ErrorObject): string {
+  const expected: unknown = parentSchema?.description;
+  switch (keyword) {
+    case 'enum':
+      return `must be one of ${params.allowedValues.map(String).join(', ')}`;
+    case 'required':
+      return `must have "${params.missingProperty}"`;
+    case 'pattern':
+    case 'type':
+    case 'minimum':
+    case 'maximum':
+    case 'anyOf':
+      if (typeof expected === 'string' && expected.length < 80) return `must be ${expected}`;
+      return keyword === 'anyOf' ? 'has the wrong shape' : (message ?? keyword);
+    default:
+      return message ?? keyword;
+  }
+}
+
+/** Strict JSON; what is wrong is told without quoting the text, which may be a secret. */
+function parse(text: string): Parsed {
+  const body = text.startsWith('\uFEFF') ? text.slice(1) : text;
+  const bom =
+    body === text ? null : 'starts with a byte order mark, which many programs refuse; save it as UTF-8 without';
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return { complaint: { pointer: '', message: whyNotJson(body) } };
+  }
+  const twice = duplicateKey(body, value);
+  if (twice !== null) {
+    return { complaint: { pointer: twice, message: 'the same key stands there twice; remove one of them' } };
+  }
+  return { value, warning: bom };
+}
+
+function whyNotJson(body: string): string {
+  if (body.trim() === '') return 'is empty';
+  const errors: ParseError[] = [];
+  visit(
+    body,
+    { onError: (error, offset, length) => errors.push({ error, offset, length }) },
+    { disallowComments: true },
+  );
+  const [first] = errors;
+  if (!first) return 'is not JSON';
+  const before = body.slice(0, first.offset).split('\n');
+  const what = printParseErrorCode(first.error)
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .toLowerCase();
+  const place = `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+  return first.offset >= body.trimEnd().length ? `ends in the middle, at ${place}` : `is not JSON: ${what} at ${place}`;
+}
+
+/**
+ * The pointer of a key that stands twice in its object, or null. JSON.parse keeps the last silently, and
+ * saving would then lose the other. Looking closely is slow and rarely needed: as long as there are no more
+ * `":` in the text than keys in the value, no key was swallowed.
+ */
+function duplicateKey(body: string, value: unknown): string | null {
+  if (countColons(body) === countKeys(value)) return null;
+  const root = parseTree(body);
+  return root ? duplicateIn(root, '') : null;
+}
+
+function duplicateIn(node: Node, pointer: string): string | null {
+  const seen = new Set<string>();
+  for (const [index, child] of (node.children ?? []).entries()) {
+    const [key, inner] = node.type === 'object' ? (child.children ?? []) : [undefined, child];
+    const name = key ? String(key.value) : String(index);
+    const path = `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    if (key && seen.has(name)) return path;
+    seen.add(name);
+    const deeper = inner ? duplicateIn(inner, path) : null;
+    if (deeper !== null) return deeper;
+  }
+  return null;
+}
+
+function countColons(body: string): number {
+  let count = 0;
+  for (let at = body.indexOf(':'); at !== -1; at = body.indexOf(':', at + 1)) {
+    let before = at - 1;
+    while (before >= 0 && isSpace(body.charCodeAt(before))) before -= 1;
+    const escaped = body.charCodeAt(before - 1) === 0x5c; // a quotation mark inside a text
+    if (body.charCodeAt(before) === 0x22 && !escaped) count += 1;
+  }
+  return count;
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+}
+
+function countKeys(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) count += countKeys(item);
+    return count;
+  }
+  for (const inner of Object.values(value)) count += 1 + countKeys(inner);
+  return count;
+}

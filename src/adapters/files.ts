@@ -1,0 +1,194 @@
+import { randomBytes } from 'node:crypto';
+import { lstatSync, readdirSync, readFileSync, type Stats, statSync, unlinkSync } from 'node:fs';
+import { chown, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import fastGlob from 'fast-glob';
+import { codeOf, FileError, type Files, type Listed, type Reservation } from '../ports/files.js';
+
+const TEMPORARY = /^\..*\.(\d+)\.[0-9a-f]+\.token-refresher\.tmp$/;
+const LEFT_OVER_AFTER = 10 * 60_000;
+
+/** Files below a folder on this machine's disk. */
+export function diskFiles(folder: string): Files {
+  const full = (path: string): string => join(folder, path);
+  const files: Files = {
+    list(patterns) {
+      // `dot` for .oauth-tokens itself; dot files inside it are for the caller to pass over.
+      const paths = fastGlob.sync([...patterns], { cwd: folder, dot: true, onlyFiles: false, suppressErrors: true });
+      const found: Listed[] = [];
+      for (const path of paths.sort()) {
+        const listed = look(full(path), path);
+        if (listed) found.push(listed);
+      }
+      return found;
+    },
+    look: (path) => look(full(path), path),
+    read(path) {
+      try {
+        return readFileSync(full(path), 'utf8');
+      } catch (error) {
+        throw fileError(error, 'cannot be read');
+      }
+    },
+    async write(path, text) {
+      const reservation = await files.reserve(path, text.length);
+      try {
+        await reservation.fill(text);
+      } catch (error) {
+        await reservation.release();
+        throw error;
+      }
+    },
+    reserve: (path, bytes) => reserve(full(path), bytes),
+    async remove(path) {
+      await unlink(full(path)).catch((error: unknown) => {
+        if (codeOf(error) !== 'ENOENT') throw fileError(error, 'cannot be removed');
+      });
+    },
+    sweep(folders) {
+      for (const path of folders) sweep(full(path));
+    },
+  };
+  return files;
+}
+
+function look(absolute: string, path: string): Listed | null {
+  const found = statOrNull(absolute);
+  if (!found) {
+    const link = lstatSync(absolute, { throwIfNoEntry: false });
+    return link ? { path, kind: 'dangling', signature: `dangling:${link.ino}`, size: 0 } : null;
+  }
+  const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other';
+  // The change time moves with every write, even one that sets the modification time back.
+  const signature = `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`;
+  return { path, kind, signature, size: found.size };
+}
+
+function statOrNull(absolute: string): Stats | null {
+  try {
+    return statSync(absolute, { throwIfNoEntry: false }) ?? null;
+  } catch {
+    return null; // links in a circle, or a folder on the way that may not be entered
+  }
+}
+
+/**
+ * A temporary file beside the target, filled with as many bytes as may be needed and on disk: what a full disk,
+ * a quota or a read-only mount has to say, it says here, before anything is spent.
+ */
+async function reserve(path: string, bytes: number): Promise<Reservation> {
+  const target = await realTarget(path);
+  const temporary = join(
+    dirname(target),
+    `.${basename(target)}.${process.pid}.${randomBytes(4).toString('hex')}.token-refresher.tmp`,
+  );
+  const before = await stat(target).catch(() => null);
+  try {
+    await makeFolder(dirname(target));
+    await writeDurably(temporary, Buffer.alloc((before?.size ?? 0) + bytes, ' '));
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw fileError(error, 'cannot be written');
+  }
+  return {
+    async fill(text) {
+      try {
+        await writeDurably(temporary, Buffer.from(text));
+        // Only root can give files away; then the file stays its owner's.
+        if (before && process.getuid?.() === 0) await chown(temporary, before.uid, before.gid);
+        await rename(temporary, target);
+        await syncFolder(dirname(target));
+      } catch (error) {
+        throw fileError(error, 'cannot be written');
+      }
+    },
+    release: () => unlink(temporary).catch(() => undefined),
+  };
+}
+
+/** Over what is there already, so that the blocks a reservation holds are used and not looked for anew. */
+async function writeDurably(path: string, content: Buffer): Promise<void> {
+  const file = await open(path, 'r+').catch(() => open(path, 'wx', 0o600));
+  try {
+    await file.write(content, 0, content.length, 0);
+    await file.truncate(content.length);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return; // folders cannot be opened there
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A symbolic link is followed to what it points at, also when that is not there yet. */
+async function realTarget(path: string, depth = 0): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    const folder = await realpath(dirname(path)).catch(() => dirname(path));
+    const next = await readlink(path).catch(() => null);
+    return next === null || depth > 8 ? join(folder, basename(path)) : realTarget(resolve(folder, next), depth + 1);
+  }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch(async (error: unknown) => {
+    // On a read-only mount a recursive mkdir reports ENOENT.
+    if (codeOf(error) === 'ENOENT') throw Object.assign(new Error('read-only'), { code: 'EROFS' });
+    throw error;
+  });
+}
+
+function sweep(folder: string): void {
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    return;
+  }
+  for (const name of names) {
+    const pid = TEMPORARY.exec(name)?.[1];
+    if (pid === undefined) continue;
+    const path = join(folder, name);
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+    if (age < LEFT_OVER_AFTER && Number(pid) !== process.pid && isRunning(Number(pid))) continue;
+    try {
+      unlinkSync(path);
+    } catch {
+      // Gone already, or not ours to remove: it does no harm.
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+const CAUSES: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'it is on a read-only file system',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  ENOENT: 'it does not exist',
+  EISDIR: 'it is a folder',
+  ELOOP: 'its symbolic links lead in a circle',
+};
+
+function fileError(error: unknown, what: string): FileError {
+  const code = codeOf(error);
+  return new FileError(code, `${what}: ${CAUSES[code] ?? code}`, error);
+}

@@ -1,0 +1,93 @@
+import { closeSync, fstatSync, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { type Level, pino } from 'pino';
+import type { LogKind, LogLevel, LogOptions, LogSubject, LogWriter } from '../ports/log.js';
+
+const LEVELS: Readonly<Record<LogLevel, Level>> = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error' };
+const NAMES: Readonly<Record<number, LogLevel>> = { 20: 'DEBUG', 30: 'INFO', 40: 'WARNING', 50: 'ERROR' };
+
+export function createLog(options: LogOptions): LogWriter {
+  const file = options.file === null ? null : rotatingFile(options.file, options.maxSize, options.maxFiles);
+  const write = (line: string): void => {
+    const text = options.format === 'json' ? line : asText(line);
+    file?.write(text);
+    if (options.stderr) process.stderr.write(text);
+  };
+  const logger = pino({ level: LEVELS[options.level], base: null }, { write });
+  const at = (level: Level) => (kind: LogKind, message: string, subject?: LogSubject) => {
+    logger[level]({ kind, ...subject }, oneLine(message));
+  };
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warning: at('warn'),
+    error: at('error'),
+    reopen: () => file?.reopen(),
+  };
+}
+
+/** Names and messages of others may hold anything; a line of the log stays one. */
+function oneLine(message: string): string {
+  return message.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');
+}
+
+/** `2026-11-21 15:30:00,123 - INFO - REFRESH - message`, local time. */
+function asText(line: string): string {
+  const { level, time, kind, msg } = JSON.parse(line) as { level: number; time: number; kind: string; msg: string };
+  const local = new Date(time - new Date(time).getTimezoneOffset() * 60_000).toISOString();
+  return `${local.slice(0, 10)} ${local.slice(11, 19)},${local.slice(20, 23)} - ${NAMES[level] ?? 'INFO'} - ${kind} - ${msg}\n`;
+}
+
+interface LogFile {
+  write(text: string): void;
+  reopen(): void;
+}
+
+/** A log that cannot be written loses lines, never the program. */
+function rotatingFile(path: string, maxSize: number, maxFiles: number): LogFile {
+  let descriptor: number | null = null;
+  let size = 0;
+  const open = (): void => {
+    try {
+      descriptor = openSync(path, 'a', 0o600);
+      size = fstatSync(descriptor).size;
+    } catch {
+      descriptor = null;
+    }
+  };
+  const close = (): void => {
+    if (descriptor !== null) closeSync(descriptor);
+    descriptor = null;
+  };
+  const rotate = (): void => {
+    close();
+    const older = (n: number): string => (n === 0 ? path : `${path}.${n}`);
+    try {
+      for (let n = maxFiles - 1; n > 0; n -= 1) {
+        if (statSync(older(n - 1), { throwIfNoEntry: false })) renameSync(older(n - 1), older(n));
+      }
+      if (maxFiles === 1) unlinkSync(path);
+    } catch {
+      // Not ours to move: then it grows.
+    }
+    open();
+  };
+  return {
+    write(text) {
+      if (descriptor === null) open();
+      if (descriptor === null) return;
+      const bytes = Buffer.byteLength(text);
+      if (size > 0 && size + bytes > maxSize) rotate();
+      if (descriptor === null) return;
+      try {
+        writeSync(descriptor, text);
+        size += bytes;
+      } catch {
+        close(); // a full disk, or the folder is gone: the next line tries anew
+      }
+    },
+    reopen() {
+      close();
+      open();
+    },
+  };
+}

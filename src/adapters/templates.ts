@@ -1,0 +1,82 @@
+import Handlebars from 'handlebars';
+import type { Files, Listed } from '../ports/files.js';
+import { TemplateError, type Templates } from '../ports/templates.js';
+
+/**
+ * Handlebars templates of one delivery: `templates/<delivery>/NAME.hbs` makes NAME, `templates/partials/*.hbs`
+ * can be included. Strict (a misspelt name is an error) and without HTML escaping (the outputs are JSON and
+ * TOML).
+ */
+export function handlebarsTemplates(own: Files, shipped: Files, delivery: string): Templates {
+  let engine: { readonly signature: string; readonly handlebars: typeof Handlebars } | null = null;
+  const compiled = new Map<string, { readonly signature: string; readonly run: Handlebars.TemplateDelegate }>();
+
+  const find = (folder: string): Map<string, { files: Files; listed: Listed }> => {
+    const found = new Map<string, { files: Files; listed: Listed }>();
+    for (const files of [shipped, own]) {
+      for (const listed of files.list([`templates/${folder}/*.hbs`])) {
+        if (listed.kind === 'file') found.set(nameOf(listed.path), { files, listed });
+      }
+    }
+    return found;
+  };
+  const prepare = (): typeof Handlebars => {
+    const partials = find('partials');
+    const signature = JSON.stringify([...partials].map(([name, { listed }]) => [name, listed.signature]));
+    if (engine?.signature === signature) return engine.handlebars;
+    const handlebars = Handlebars.create();
+    handlebars.registerHelper(HELPERS);
+    for (const [name, { files, listed }] of partials) handlebars.registerPartial(name, files.read(listed.path));
+    compiled.clear();
+    engine = { signature, handlebars };
+    return handlebars;
+  };
+
+  return {
+    list: () =>
+      [...find(delivery)].map(([output, { files, listed }]) => ({
+        output,
+        file: listed.path,
+        own: files === own,
+        signature: listed.signature,
+      })),
+    render(output, context) {
+      const handlebars = prepare();
+      const template = find(delivery).get(output);
+      if (!template) throw new TemplateError(`templates/${delivery}/${output}.hbs`, 'there is no such template');
+      const { files, listed } = template;
+      try {
+        let known = compiled.get(output);
+        if (known?.signature !== listed.signature) {
+          const run = handlebars.compile(files.read(listed.path), { strict: true, noEscape: true });
+          known = { signature: listed.signature, run };
+          compiled.set(output, known);
+        }
+        return known.run(context);
+      } catch (error) {
+        const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'it fails';
+        throw new TemplateError(listed.path, message, error);
+      }
+    },
+  };
+}
+
+/** What templates can call. */
+const HELPERS = {
+  /** A value as JSON; a text in it is also a basic string of TOML. */
+  json: (value: unknown): string => JSON.stringify(value),
+  /** Whether two values are the same. */
+  is: (a: unknown, b: unknown): boolean => a === b,
+  /** A value and the members of a list as one list. */
+  list: (first: unknown, rest: readonly unknown[]): unknown[] => [first, ...rest],
+  /** Texts by name as JSON on one line with a blank after each `:` and `,`. */
+  spaced: (values: Readonly<Record<string, string>>): string => {
+    return `{${Object.entries(values)
+      .map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`)
+      .join(', ')}}`;
+  },
+};
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1, -'.hbs'.length);
+}

@@ -1,0 +1,107 @@
+import type { Run } from './command.js';
+import { CYCLE_FLAGS, type Flag, FORCE_FLAG, JSON_FLAG, LOG_FLAGS, ROOT_FLAGS, RUN_FLAGS } from './flags.js';
+
+export interface Command {
+  /** Its name and its words, as yargs writes them. */
+  readonly usage: string;
+  readonly describe: string;
+  readonly flags: readonly Flag[];
+  readonly example: readonly [call: string, does: string];
+  /** Whether its messages go to the log file as well. */
+  readonly logs: boolean;
+  /** Whether it speaks of what the running instance does, and so takes over that one's flags. */
+  readonly asRunning: boolean;
+  /** Loaded when called: a command pays only for what it uses. */
+  readonly load: () => Promise<Run>;
+}
+
+const LOOK: readonly Flag[] = [...ROOT_FLAGS, ...CYCLE_FLAGS];
+
+/** Every command; the first is the one that runs when none is named. */
+export const COMMANDS: readonly Command[] = [
+  {
+    usage: 'run',
+    describe: 'Keep tokens fresh and configs rendered, in the foreground',
+    flags: [...ROOT_FLAGS, ...RUN_FLAGS, ...CYCLE_FLAGS, ...LOG_FLAGS],
+    example: ['$0 --registry-url https://gateway.example.com', 'run for the project in this folder'],
+    logs: true,
+    asRunning: false,
+    load: async () => (await import('./run.js')).run,
+  },
+  {
+    usage: 'render',
+    describe: 'Render the configs from what is on disk; no network',
+    flags: [...LOOK, JSON_FLAG],
+    example: ['$0 render --outputs codex_mcp.toml', "write Codex's config only"],
+    logs: false,
+    asRunning: true,
+    load: async () => (await import('./render.js')).render,
+  },
+  {
+    usage: 'validate',
+    describe: 'Check every input, template and output',
+    flags: [...LOOK, JSON_FLAG],
+    example: ['$0 validate', 'one line for each problem'],
+    logs: false,
+    asRunning: true,
+    load: async () => (await import('./validate.js')).validate,
+  },
+  {
+    usage: 'status',
+    describe: 'Show every token: when it expires, when it is refreshed, what to do',
+    flags: [...LOOK, JSON_FLAG],
+    example: ['$0 status --json', 'the same for programs'],
+    logs: false,
+    asRunning: true,
+    load: async () => (await import('./status.js')).status,
+  },
+  {
+    usage: 'health',
+    describe: 'One line and an exit code, as a monitoring plugin',
+    flags: [...LOOK, JSON_FLAG],
+    example: ['$0 health', 'OK, WARNING or CRITICAL'],
+    logs: false,
+    asRunning: true,
+    load: async () => (await import('./health.js')).health,
+  },
+  {
+    usage: 'refresh [name..]',
+    describe: 'Refresh the tokens named now, or all that are due',
+    flags: [...LOOK, ...LOG_FLAGS, FORCE_FLAG, JSON_FLAG],
+    example: ['$0 refresh atlassian-atlassian', 'refresh one token'],
+    logs: true,
+    asRunning: true,
+    load: async () => (await import('./refresh.js')).refresh,
+  },
+  {
+    usage: 'token <name>',
+    describe: 'Print a valid access token, refreshed first if it is due',
+    flags: [...LOOK, ...LOG_FLAGS],
+    example: ['curl -H "Authorization: Bearer $($0 token readonly)" ...', 'use it in a script'],
+    logs: true,
+    asRunning: true,
+    load: async () => (await import('./token.js')).token,
+  },
+  {
+    usage: 'headers <server>',
+    describe: 'Print the headers of a server as JSON, its token fresh',
+    flags: [...LOOK, ...LOG_FLAGS],
+    example: ['$0 headers atlassian', '{"Authorization": "Bearer ..."}'],
+    logs: true,
+    asRunning: true,
+    load: async () => (await import('./headers.js')).headers,
+  },
+  {
+    usage: 'stop',
+    describe: 'End the running instance, after what it has in flight',
+    flags: [...ROOT_FLAGS],
+    example: ['$0 stop', 'end the instance of this folder'],
+    logs: false,
+    asRunning: false,
+    load: async () => (await import('./stop.js')).stop,
+  },
+];
+
+export function nameOf({ usage }: Command): string {
+  return usage.split(' ')[0] ?? usage;
+}

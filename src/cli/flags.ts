@@ -1,0 +1,44 @@
+/** Every flag, as yargs is told of it; values stay text until options.ts reads them. */
+export interface Flag {
+  readonly name: string;
+  readonly type: 'string' | 'boolean' | 'array';
+  readonly describe: string;
+}
+
+export const ROOT_FLAGS: readonly Flag[] = [
+  { name: 'root', type: 'string', describe: 'Project root [TOKEN_REFRESHER_ROOT; the working directory]' },
+];
+
+/** What decides about tokens and outputs. */
+export const CYCLE_FLAGS: readonly Flag[] = [
+  { name: 'buffer', type: 'string', describe: 'Refresh this many seconds before expiry [TOKEN_EXPIRY_BUFFER; 3600]' },
+  {
+    name: 'refresh-floor',
+    type: 'string',
+    describe: 'Never the same token twice within, seconds [TOKEN_REFRESH_FLOOR; 30]',
+  },
+  { name: 'registry-url', type: 'string', describe: 'The gateway that servers are reached through [REGISTRY_URL]' },
+  { name: 'delivery', type: 'string', describe: 'http or env [TOKEN_DELIVERY; http]' },
+  { name: 'outputs', type: 'string', describe: 'NAME,... [TOKEN_OUTPUTS; mcp.json,vscode_mcp.json,roo_mcp.json]' },
+  { name: 'token-files', type: 'array', describe: 'GLOB of more token files, repeatable [TOKEN_FILES]' },
+  { name: 'allow-http', type: 'boolean', describe: 'Send secrets to token endpoints without TLS' },
+];
+
+export const LOG_FLAGS: readonly Flag[] = [
+  { name: 'log-level', type: 'string', describe: 'DEBUG, INFO, WARNING or ERROR [LOG_LEVEL; INFO]' },
+  { name: 'log-format', type: 'string', describe: 'text or json [LOG_FORMAT; text]' },
+  { name: 'log-file', type: 'string', describe: 'PATH, or - for standard error [LOG_FILE; token_refresher.log]' },
+  { name: 'log-max-size', type: 'string', describe: 'Rotate at this size, bytes or with k or M [10M]' },
+  { name: 'log-max-files', type: 'string', describe: 'Keep this many files [5]' },
+];
+
+export const RUN_FLAGS: readonly Flag[] = [
+  { name: 'interval', type: 'string', describe: 'Look at least every so many seconds [TOKEN_REFRESH_INTERVAL; 300]' },
+  { name: 'once', type: 'boolean', describe: 'Run one cycle and exit' },
+  { name: 'force', type: 'boolean', describe: 'Refresh every refreshable token in the first cycle' },
+  { name: 'dry-run', type: 'boolean', describe: 'Say what would be done; touch nothing, call nobody' },
+  { name: 'replace', type: 'boolean', describe: 'Take over from a running instance' },
+];
+
+export const FORCE_FLAG: Flag = { name: 'force', type: 'boolean', describe: 'Also those that are parked or not due' };
+export const JSON_FLAG: Flag = { name: 'json', type: 'boolean', describe: 'Print JSON, for programs' };

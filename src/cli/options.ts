@@ -1,0 +1,142 @@
+import { statSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import { closest, distance } from 'fastest-levenshtein';
+import { type Environment, environmentValue } from '../ground/provider.js';
+import type { Delivery, Settings } from '../ground/settings.js';
+import type { LogLevel, LogOptions } from '../ports/log.js';
+
+/** A call that cannot be understood; exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** The value of a flag as yargs gives it: everything is text until it is read here. */
+export type Flags = Readonly<Record<string, unknown>>;
+
+export const DEFAULT_TOKEN_FILES = ['.kroger_tokens.json', '.mcp_tokens_*.json'] as const;
+const DELIVERIES: readonly Delivery[] = ['http', 'env'];
+const LEVELS: readonly LogLevel[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR'];
+
+/** One setting as it is looked for: the flag, then the environment. */
+interface Source {
+  readonly value: string | null;
+  /** `--interval` or `TOKEN_REFRESH_INTERVAL`, for messages. */
+  readonly from: string;
+}
+
+/** The root folder, which everything else is read from. */
+export function rootOf(flags: Flags, environment: Environment): string {
+  const { value, from } = sourceOf(flags, environment, 'root', 'TOKEN_REFRESHER_ROOT');
+  const root = resolve(value ?? '.');
+  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new UsageError(value === null ? `${root} is not a folder` : `${from}: ${root} is not a folder`);
+  }
+  return root;
+}
+
+export function settingsOf(root: string, flags: Flags, environment: Environment): Settings {
+  const source = (flag: string, name: string): Source => sourceOf(flags, environment, flag, name);
+  const registry = source('registry-url', 'REGISTRY_URL');
+  const outputs = source('outputs', 'TOKEN_OUTPUTS').value;
+  const globs = flags['token-files'];
+  const fromEnvironment = environmentValue(environment, 'TOKEN_FILES');
+  return {
+    root,
+    interval: seconds(source('interval', 'TOKEN_REFRESH_INTERVAL'), 300, 1),
+    timing: {
+      buffer: seconds(source('buffer', 'TOKEN_EXPIRY_BUFFER'), 3600, 0),
+      floor: seconds(source('refresh-floor', 'TOKEN_REFRESH_FLOOR'), 30, 0),
+    },
+    delivery: oneOf(source('delivery', 'TOKEN_DELIVERY'), DELIVERIES, 'http'),
+    outputs: outputs === null ? null : list(outputs),
+    registryUrl: url(registry),
+    registryUrlFromFlag: flags['registry-url'] !== undefined,
+    allowHttp: flags['allow-http'] === true,
+    tokenFiles:
+      Array.isArray(globs) && globs.length > 0
+        ? globs.map(String)
+        : fromEnvironment === null
+          ? DEFAULT_TOKEN_FILES
+          : list(fromEnvironment),
+  };
+}
+
+export function logOptionsOf(root: string, flags: Flags, environment: Environment): LogOptions {
+  const source = (flag: string, name: string): Source => sourceOf(flags, environment, flag, name);
+  const level = source('log-level', 'LOG_LEVEL');
+  const file = source('log-file', 'LOG_FILE').value ?? 'token_refresher.log';
+  return {
+    level: oneOf({ ...level, value: level.value?.toUpperCase() ?? null }, LEVELS, 'INFO'),
+    format: oneOf(source('log-format', 'LOG_FORMAT'), ['text', 'json'], 'text'),
+    file: file === '-' ? null : isAbsolute(file) ? file : join(root, file),
+    stderr: file === '-',
+    maxSize: size(source('log-max-size', '')),
+    maxFiles: whole(source('log-max-files', ''), 5),
+  };
+}
+
+function sourceOf(flags: Flags, environment: Environment, flag: string, name: string): Source {
+  const given = flags[flag];
+  // A flag given twice is a list: the last one counts, as it does in most programs.
+  const last: unknown = Array.isArray(given) ? given.at(-1) : given;
+  if (last !== undefined) {
+    const value = String(last);
+    if (value === '') throw new UsageError(`--${flag} needs a value`);
+    return { value, from: `--${flag}` };
+  }
+  return { value: name === '' ? null : environmentValue(environment, name), from: name };
+}
+
+function seconds({ value, from }: Source, otherwise: number, least: number): number {
+  if (value === null) return otherwise;
+  const number = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
+  if (!(number >= least && Number.isFinite(number))) {
+    throw new UsageError(`${from}: "${value}" is not a number of seconds of ${least} or more, as in ${otherwise}`);
+  }
+  return number;
+}
+
+function whole({ value, from }: Source, otherwise: number): number {
+  if (value === null) return otherwise;
+  if (!/^[1-9]\d{0,5}$/.test(value)) throw new UsageError(`${from}: "${value}" is not a whole number of 1 or more`);
+  return Number(value);
+}
+
+function size({ value, from }: Source): number {
+  if (value === null) return 10 * 1024 * 1024;
+  const [, digits = '', unit = ''] = /^([1-9]\d*)([kM]?)$/i.exec(value) ?? [];
+  if (digits === '')
+    throw new UsageError(`${from}: "${value}" is not a size; give bytes, or a number with k or M, as in 10M`);
+  return Number(digits) * ({ '': 1, k: 1024, m: 1024 ** 2 }[unit.toLowerCase()] ?? 1);
+}
+
+function oneOf<T extends string>({ value, from }: Source, allowed: readonly T[], otherwise: T): T {
+  if (value === null) return otherwise;
+  const found = allowed.find((candidate) => candidate === value);
+  if (found === undefined) {
+    throw new UsageError(`${from}: "${value}" is not one of ${allowed.join(', ')}${didYouMean(value, allowed)}`);
+  }
+  return found;
+}
+
+function url({ value, from }: Source): string | null {
+  if (value === null) return null;
+  if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol)) {
+    throw new UsageError(`${from}: "${value}" is not an http or https URL, as in https://gateway.example.com`);
+  }
+  return value;
+}
+
+function list(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+/** `; did you mean "x"?`, when there is something near. */
+export function didYouMean(word: string, known: readonly string[]): string {
+  if (known.length === 0) return '';
+  const nearest = closest(word, [...known]);
+  return distance(word, nearest) <= Math.max(2, word.length / 2) ? `; did you mean "${nearest}"?` : '';
+}

@@ -1,0 +1,82 @@
+import yargs from 'yargs';
+import { COMMANDS, type Command, nameOf } from './commands.js';
+import { didYouMean, type Flags, UsageError } from './options.js';
+
+export type Parsed =
+  | { readonly kind: 'help'; readonly text: string }
+  | { readonly kind: 'call'; readonly command: Command; readonly flags: Flags; readonly words: readonly string[] };
+
+/** Understands the words of a call. Throws a UsageError that names the nearest valid one. */
+export async function parseCall(argv: readonly string[], version: string, columns: number): Promise<Parsed> {
+  let called: { command: Command; words: readonly string[] } | null = null;
+  const parser = yargs([])
+    .scriptName('token-refresher')
+    .locale('en')
+    .usage('$0 [command]\n\nKeeps the OAuth tokens of MCP servers fresh, and the configs of MCP clients with them.')
+    .parserConfiguration({
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'greedy-arrays': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+    })
+    .wrap(Math.min(columns, 80))
+    .version(version)
+    .help()
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? new UsageError(message.replace(/\n.*/s, ''));
+    });
+  for (const [index, command] of COMMANDS.entries()) {
+    parser.command(
+      index === 0 ? [command.usage, '$0'] : command.usage,
+      command.describe,
+      (builder) => {
+        for (const { name, type, describe } of command.flags) {
+          if (type === 'array') builder.option(name, { describe, type: 'string', array: true, requiresArg: true });
+          else if (type === 'string') builder.option(name, { describe, type, requiresArg: true });
+          else builder.option(name, { describe, type });
+        }
+        return builder.example(...command.example).group(['help', 'version'], 'Other:');
+      },
+      ({ _, name, server }) => {
+        const given = name ?? server;
+        const words = given === undefined ? [] : Array.isArray(given) ? given.map(String) : [String(given)];
+        called = { command, words: [...words, ..._.slice(index === 0 ? 0 : 1).map(String)] };
+      },
+    );
+  }
+  let help = '';
+  const parsed = await parser.parse([...argv], {}, (_error, _argv, output) => {
+    help = output;
+  });
+  if (help !== '') return { kind: 'help', text: help };
+  const { command, words } = called ?? { command: COMMANDS[0] as Command, words: [] };
+  return { kind: 'call', command, words: checkedWords(command, words), flags: checkedFlags(command, parsed) };
+}
+
+function checkedWords(command: Command, words: readonly string[]): readonly string[] {
+  const most = command.usage.includes('..') ? Number.POSITIVE_INFINITY : command.usage.split(' ').length - 1;
+  const [extra] = words.slice(most);
+  const name = nameOf(command);
+  // `run` also takes whatever is no command, being the one that runs when none is named.
+  if (extra !== undefined && name === 'run' && extra !== 'run') {
+    throw new UsageError(`there is no command "${extra}"${didYouMean(extra, COMMANDS.map(nameOf))}`);
+  }
+  if (extra !== undefined && name !== 'run') throw new UsageError(`${name} takes no "${extra}"`);
+  return words;
+}
+
+function checkedFlags(command: Command, parsed: Readonly<Record<string, unknown>>): Flags {
+  const known = command.flags.map(({ name }) => name);
+  const flags: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(parsed)) {
+    if (['_', '$0', 'help', 'version', 'name', 'server'].includes(name) || value === undefined) continue;
+    if (!known.includes(name)) {
+      const dashes = name.length === 1 ? '-' : '--';
+      throw new UsageError(`${nameOf(command)} has no flag ${dashes}${name}${didYouMean(name, known)}`);
+    }
+    flags[name] = value;
+  }
+  return flags;
+}

@@ -1,0 +1,55 @@
+import { runLoop, runOnce } from '../daemon/loop.js';
+import { problemLine } from '../ground/problem.js';
+import type { Context } from './command.js';
+import { dryRun } from './dry-run.js';
+
+/** A request under way ends within this; seconds. */
+const STOP_PATIENCE = 90;
+/** `--once` waits for the retry of a lost answer, which comes after 2 s, and for no later one. */
+const ONCE_PATIENCE = 2.5;
+
+export async function run(context: Context): Promise<number> {
+  const { app, flags, signal, terminal } = context;
+  if (flags['dry-run'] === true) return dryRun(context);
+  const { instance, log, loop, settings } = app;
+  if (flags.replace === true && !(await instance.stop(STOP_PATIENCE))) {
+    terminal.complain(`the running instance (PID ${instance.running()?.pid}) did not stop within ${STOP_PATIENCE} s`);
+    return 1;
+  }
+  const claim = await instance.claim();
+  if (!claim) {
+    const pid = instance.running()?.pid;
+    terminal.complain(
+      `another instance is running here${pid === undefined ? '' : ` (PID ${pid})`}; --replace takes over from it, "token-refresher stop" ends it`,
+    );
+    return 3;
+  }
+  try {
+    app.sweep();
+    log.info(
+      'START',
+      `token-refresher started for ${settings.root}, PID ${process.pid}, delivery ${settings.delivery}`,
+    );
+    if (flags.once === true) {
+      return await once(context);
+    }
+    await runLoop(loop, signal, flags.force === true);
+    return 0;
+  } finally {
+    await app.close();
+    await claim.release();
+    log.info('STOP', 'stopped');
+  }
+}
+
+async function once({ app, flags, terminal }: Context): Promise<number> {
+  const { world, surveyed, published } = await runOnce(app.loop, flags.force === true, ONCE_PATIENCE);
+  const failed = [
+    ...[...world.problems, ...published.problems].filter(({ severity }) => severity === 'error').map(problemLine),
+    ...surveyed
+      .filter(({ plan }) => !['valid', 'unknown'].includes(plan.state))
+      .map(({ token, plan }) => `${token.file}: ${token.name}: ${plan.state.replaceAll('_', ' ')}: ${plan.reason}`),
+  ];
+  for (const line of failed) terminal.complain(line);
+  return failed.length > 0 ? 1 : 0;
+}

@@ -1,0 +1,102 @@
+import { duration } from '../ground/duration.js';
+import type { Listing } from '../ground/entry.js';
+import { type Problem, problemLine } from '../ground/problem.js';
+import { isRecipe } from '../ground/recipe.js';
+import { isEgressFile, labelOf, type Token } from '../ground/token.js';
+import type { Clock } from '../ports/clock.js';
+import type { Log } from '../ports/log.js';
+import type { World } from '../work/load.js';
+import type { Surveyed } from '../work/survey.js';
+import type { Cycle } from './loop.js';
+
+/**
+ * Tells the log what a cycle found: everything once, after that only what has changed. A cycle in which nothing
+ * has changed is one line; one that a change nobody cares about called for is none.
+ */
+export function createReport(log: Log, clock: Clock, interval: number): (cycle: Cycle) => void {
+  const troubles = createTroubleReport(log);
+  let lastWorld: World | null = null;
+  const lastTold = new Map<string, string>();
+
+  const tellToken = ({ token, plan, expiresAt, recipe }: Surveyed, now: number): void => {
+    const told = [plan.state, plan.refresh, expiresAt, isRecipe(recipe)].join();
+    if (lastTold.get(token.name) === told) return;
+    lastTold.set(token.name, told);
+    const about = { token: token.name, file: token.file };
+    const life = lifeText(token, expiresAt, now);
+    if (plan.refresh) log.info('REFRESH', `${labelOf(token)}: ${life}, refreshing...`, about);
+    else if (!isRecipe(recipe))
+      log.warning('CHECK', `${labelOf(token)}: ${life}; cannot be refreshed: ${plan.reason}`, about);
+    else if (plan.state === 'valid') log.info('CHECK', `${labelOf(token)}: ${life}, no refresh needed`, about);
+    else log.info('CHECK', `${labelOf(token)}: ${life}, ${plan.reason}`, about);
+  };
+
+  return ({ world, surveyed, published, cause, took }) => {
+    const { outputs, joined } = published;
+    const changed = world !== lastWorld;
+    const refreshing = surveyed.filter(({ plan }) => plan.refresh).length;
+    const written = outputs.filter(({ status }) => status === 'written');
+    const now = clock.now();
+    if (changed) log.info('SCAN', foundTokens(world.tokens));
+    for (const one of surveyed) tellToken(one, now);
+    if (changed) {
+      const open = world.servers.filter(({ auth }) => auth === 'none').map(({ key }) => key);
+      if (open.length > 0) log.info('SCAN', `found ${open.length} no-auth services: ${open.sort().join(', ')}`);
+    }
+    troubles([...world.problems, ...published.problems], joined.listings, joined.warnings);
+    for (const { path, servers } of written) {
+      log.info(
+        'CONFIG',
+        `generated ${path.slice(path.lastIndexOf('/') + 1)} with ${servers} server${servers === 1 ? '' : 's'}`,
+        { file: path },
+      );
+    }
+    if (!changed && cause === 'change' && written.length === 0 && refreshing === 0) return;
+    lastWorld = world;
+    const entries = joined.listings.filter(({ entry }) => entry !== null).length;
+    log.info(
+      'CHECK',
+      `cycle completed in ${Math.round(took * 1000)} ms: ${surveyed.length} tokens, ${entries} servers, ` +
+        `${written.length} files written; next look in ${duration(interval)} at the latest`,
+    );
+  };
+}
+
+function foundTokens(tokens: readonly Token[]): string {
+  const egress = new Set(tokens.map(({ file }) => file).filter(isEgressFile)).size;
+  const others = tokens.filter(({ file }) => !isEgressFile(file)).length;
+  const more = others === 0 ? '' : `, and ${others} other token${others === 1 ? '' : 's'}`;
+  return `found ${egress} egress token file${egress === 1 ? '' : 's'} to check${more}`;
+}
+
+function lifeText({ expiry }: Token, expiresAt: number | null, now: number): string {
+  if (expiry.at === null || expiresAt === null) return 'nothing tells when it expires';
+  return expiresAt > now ? `expires in ${duration(expiresAt - now)}` : `expired ${duration(now - expiresAt)} ago`;
+}
+
+/** Each problem is told when it appears, and when it is gone; not in between. */
+function createTroubleReport(
+  log: Log,
+): (
+  problems: readonly Problem[],
+  listings: readonly Listing[],
+  warnings: readonly { readonly file: string; readonly message: string }[],
+) => void {
+  let before = new Map<string, string>();
+  return (problems, listings, warnings) => {
+    const now = new Map<string, string>();
+    const tell = (level: 'warning' | 'error', kind: 'SCAN' | 'CONFIG', line: string, file: string): void => {
+      now.set(line, file);
+      if (!before.has(line)) log[level](kind, line, { file });
+    };
+    for (const one of problems) tell(one.severity, 'SCAN', problemLine(one), one.file);
+    for (const { file, message } of warnings) tell('warning', 'CONFIG', `${file}: ${message}`, file);
+    for (const { file, key, reason, wanted } of listings) {
+      if (reason !== null && wanted) tell('warning', 'CONFIG', `${file}: server ${key} is left out: ${reason}`, file);
+    }
+    const files = new Set(now.values());
+    const mended = new Set([...before.values()].filter((file) => !files.has(file)));
+    for (const file of mended) log.info('SCAN', `${file}: is in order again`, { file });
+    before = now;
+  };
+}

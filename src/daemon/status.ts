@@ -1,0 +1,126 @@
+import type { Listing } from '../ground/entry.js';
+import type { State } from '../ground/plan.js';
+import { type Problem, problem } from '../ground/problem.js';
+import { isRecipe } from '../ground/recipe.js';
+import type { Running } from '../ports/instance.js';
+import type { World } from '../work/load.js';
+import { loginOf } from '../work/refresh.js';
+import type { Surveyed } from '../work/survey.js';
+
+/** What `status --json` prints (schemas/status.schema.json). Times are epoch seconds. */
+export interface Status {
+  readonly instance: { readonly running: boolean; readonly pid: number | null; readonly since: number | null };
+  readonly tokens: readonly TokenStatus[];
+  readonly servers: readonly {
+    readonly key: string;
+    readonly file: string;
+    readonly included: boolean;
+    readonly reason?: string;
+  }[];
+  readonly problems: readonly { readonly file: string; readonly pointer: string; readonly message: string }[];
+}
+
+export interface TokenStatus {
+  readonly name: string;
+  readonly file: string;
+  readonly provider: string | null;
+  readonly server?: string;
+  readonly state: State;
+  readonly expires_at: number | null;
+  readonly next_refresh_at: number | null;
+  readonly reason: string;
+  readonly last_attempt?: { readonly at: number; readonly outcome: string; readonly code?: string };
+  readonly missing: readonly string[];
+  readonly action?: string;
+}
+
+/** A snapshot for those who look on. Pure. */
+export function statusOf(
+  running: Running | null,
+  world: World,
+  surveyed: readonly Surveyed[],
+  listings: readonly Listing[],
+  problems: readonly Problem[],
+): Status {
+  const serverOf = new Map(
+    listings.flatMap(({ key, entry }) =>
+      entry?.kind === 'remote' && entry.token !== null ? [[entry.token, key]] : [],
+    ),
+  );
+  return {
+    instance: { running: running !== null, pid: running?.pid ?? null, since: running?.since ?? null },
+    tokens: surveyed.map((one) => tokenStatus(one, serverOf.get(one.token.name))),
+    servers: listings.map(({ key, file, entry, reason }) => ({
+      key,
+      file,
+      included: entry !== null,
+      ...(reason === null ? {} : { reason }),
+    })),
+    problems: [...world.problems, ...problems].map(({ file, pointer, message }) => ({ file, pointer, message })),
+  };
+}
+
+function tokenStatus(surveyed: Surveyed, server: string | undefined): TokenStatus {
+  const { token, recipe, history, plan, expiresAt } = surveyed;
+  const action = actionFor(surveyed, server);
+  const { lastAttempt } = history;
+  return {
+    name: token.name,
+    file: token.file,
+    provider: token.provider,
+    ...(server === undefined ? {} : { server }),
+    state: plan.state,
+    expires_at: expiresAt,
+    next_refresh_at: isRecipe(recipe) ? plan.at : null,
+    reason: plan.reason,
+    ...(lastAttempt === null ? {} : { last_attempt: lastAttempt }),
+    missing: isRecipe(recipe) ? [] : recipe.missing,
+    ...(action === null ? {} : { action }),
+  };
+}
+
+function actionFor({ token, recipe, plan }: Surveyed, server: string | undefined): string | null {
+  const login = server === undefined ? loginOf(token) : `token-refresher login ${server}`;
+  if (plan.state === 'needs_login') return login;
+  if (!isRecipe(recipe)) {
+    if (recipe.missing.includes('refresh_token')) return plan.state === 'expired' ? login : null;
+    return recipe.missing.length > 0
+      ? `set ${recipe.missing.join(', ')}`
+      : `change the configuration: ${recipe.reason}`;
+  }
+  if (plan.state === 'needs_configuration')
+    return `correct its configuration, then: token-refresher refresh ${token.name} --force`;
+  if (plan.at === null && plan.state === 'failing') return `token-refresher refresh ${token.name} --force`;
+  return null;
+}
+
+/** Things that keep a token from being refreshed, as problems of its file: what `validate` adds. */
+export function missingProblems(surveyed: readonly Surveyed[]): Problem[] {
+  return surveyed.flatMap(({ token, recipe }) => {
+    return isRecipe(recipe)
+      ? []
+      : [{ ...problem(token.file, '', `cannot be refreshed: ${recipe.reason}`), severity: 'warning' as const }];
+  });
+}
+
+export type Health = { readonly level: 'OK' | 'WARNING' | 'CRITICAL'; readonly line: string };
+
+/** As a monitoring plugin tells it. */
+export function healthOf({ instance, tokens }: Status, now: number): Health {
+  const named = (states: readonly State[]): string[] =>
+    tokens.filter(({ state }) => states.includes(state)).map(({ name }) => name);
+  const expired = tokens.filter(({ expires_at }) => expires_at !== null && expires_at <= now).map(({ name }) => name);
+  const critical = [
+    ...(instance.running ? [] : ['no instance is running']),
+    ...(expired.length > 0 ? [`expired: ${expired.join(', ')}`] : []),
+  ];
+  if (critical.length > 0) return { level: 'CRITICAL', line: `CRITICAL - ${critical.join('; ')}` };
+  const login = named(['needs_login']);
+  const failing = named(['failing', 'needs_configuration']);
+  const warnings = [
+    ...(login.length > 0 ? [`needs a login: ${login.join(', ')}`] : []),
+    ...(failing.length > 0 ? [`refresh is failing: ${failing.join(', ')}`] : []),
+  ];
+  if (warnings.length > 0) return { level: 'WARNING', line: `WARNING - ${warnings.join('; ')}` };
+  return { level: 'OK', line: `OK - ${tokens.length} tokens are fresh` };
+}

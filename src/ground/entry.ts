@@ -1,0 +1,255 @@
+import { matchToken } from './matching.js';
+import { type Environment, environmentValue, fillPlaceholders, type Provider } from './provider.js';
+import { Secret } from './secret.js';
+import { keyOf, type Server, serverUrl, trimSlashes } from './server.js';
+import { egressKey, type Token, whyNoHeaderValue } from './token.js';
+
+/** One server as a client is to be told of it. */
+export type Entry = RemoteEntry | CommandEntry;
+
+export interface RemoteEntry {
+  readonly kind: 'remote';
+  readonly key: string;
+  readonly file: string;
+  readonly url: string;
+  readonly sse: boolean;
+  readonly headers: Readonly<Record<string, string | Secret>>;
+  /** The token behind `Authorization`, if any. */
+  readonly token: string | null;
+}
+
+export interface CommandEntry {
+  readonly kind: 'command';
+  readonly key: string;
+  readonly file: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | Secret>>;
+}
+
+/** What became of one definition (or of a token file that stands for one). */
+export interface Listing {
+  readonly key: string;
+  readonly file: string;
+  readonly entry: Entry | null;
+  /** Why it is left out. */
+  readonly reason: string | null;
+  /** Whether that needs attention: switched off does not. */
+  readonly wanted: boolean;
+}
+
+export interface JoinInput {
+  readonly servers: readonly Server[];
+  /** Paths that server_state.json switches off, without slashes at their ends. */
+  readonly switchedOff: ReadonlySet<string>;
+  readonly tokens: readonly Token[];
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly environment: Environment;
+  readonly registryUrl: string | null;
+}
+
+export interface Joined {
+  /** Sorted by key. */
+  readonly listings: readonly Listing[];
+  /** Two files with one key, each told once. */
+  readonly warnings: readonly { readonly file: string; readonly message: string }[];
+}
+
+/** Joins servers and tokens. */
+export function joinServers(input: JoinInput): Joined {
+  const warnings: { file: string; message: string }[] = [];
+  const gateway = gatewayHeaders(input);
+  const byKey = new Map<string, Server>();
+  const listings: Listing[] = [];
+  for (const server of [...input.servers].sort((a, b) => compare(a.file, b.file))) {
+    const key = freeKey(server.key, byKey);
+    const first = byKey.get(server.key);
+    if (first) {
+      warnings.push({ file: server.file, message: `has the same key as ${first.file}; it is listed as "${key}"` });
+    }
+    byKey.set(key, server);
+    listings.push(list({ ...server, key }, input, gateway));
+  }
+  for (const token of input.tokens) {
+    const key = keyOf(egressKey(token) ?? '');
+    if (key === '' || byKey.has(key) || input.registryUrl === null || isUsed(token, listings)) continue;
+    listings.push(list(serverOfToken(token, key), input, gateway));
+  }
+  return { listings: listings.sort((a, b) => compare(a.key, b.key)), warnings };
+}
+
+function list(server: Server, input: JoinInput, gateway: Readonly<Record<string, string | Secret>>): Listing {
+  const { key, file } = server;
+  const off = !server.enabled || (server.path !== null && input.switchedOff.has(trimSlashes(server.path)));
+  if (off) return { key, file, entry: null, reason: 'it is switched off', wanted: false };
+  const built = server.command ? commandEntry(server, input) : remoteEntry(server, input, gateway);
+  if (typeof built === 'string') return { key, file, entry: null, reason: built, wanted: true };
+  return { key, file, entry: built, reason: null, wanted: true };
+}
+
+/** The entry, or why there is none. */
+function remoteEntry(
+  server: Server,
+  input: JoinInput,
+  gateway: Readonly<Record<string, string | Secret>>,
+): RemoteEntry | string {
+  const { key, file, sse } = server;
+  const url = serverUrl(server, input.registryUrl);
+  if (url === null) return 'it has no mcp_endpoint and no proxy_pass_url, and no registry URL is set';
+  if (!URL.canParse(url)) return 'its URL is not one';
+  const viaRegistry = input.registryUrl !== null && server.path !== null;
+  const shared = viaRegistry ? gateway : {};
+  const entry = { kind: 'remote', key, file, url, sse, token: null } as const;
+  const { authorization, others } = splitAuthorization(server.headers);
+
+  if (server.auth === 'oauth') {
+    const match = matchToken(server, input.tokens);
+    if (match.token) {
+      const { rendered, unrenderable, name } = match.token;
+      if (!rendered) return `its token ${name} cannot be used: ${unrenderable}`;
+      const rest = resolveHeaders(others, input.environment);
+      if (typeof rest === 'string') return rest;
+      const bearer = { Authorization: new Secret(`Bearer ${rendered.reveal()}`) };
+      const headers = { ...bearer, ...providerHeaders(match.token, input.providers), ...rest, ...shared };
+      return { ...entry, headers, token: name };
+    }
+    // A definition may bring an Authorization of its own, from the environment.
+    if (authorization === null || unsetIn(authorization, input.environment).length > 0) return match.reason;
+  }
+  const own = resolveHeaders(server.headers, input.environment);
+  if (typeof own === 'string') return own;
+  if (server.auth === 'api_key' && Object.keys(own).length === 0) {
+    return 'its auth_type is api_key, but its definition names no header for the key ("headers": [{"X-API-Key": "$NAME"}])';
+  }
+  return { ...entry, headers: { ...own, ...shared } };
+}
+
+function commandEntry(server: Server, { environment }: JoinInput): CommandEntry | string {
+  const { key, file, command } = server;
+  if (!command) return 'it has no command';
+  const env = resolveAll(command.env, environment);
+  if (typeof env === 'string') return env;
+  return { kind: 'command', key, file, command: command.command, args: command.args, env };
+}
+
+const VARIABLE = /\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))/g;
+
+/** Puts the environment's values in the place of `$NAME` and `${NAME}`; says which one is not set. */
+function resolveAll(
+  values: Readonly<Record<string, string>>,
+  environment: Environment,
+): Record<string, string | Secret> | string {
+  const resolved: Record<string, string | Secret> = {};
+  for (const [name, template] of Object.entries(values)) {
+    const unset = unsetIn(template, environment);
+    if (unset.length > 0) return `${name} needs ${unset.join(', ')}, which the environment does not set`;
+    const value = template.replace(VARIABLE, (_, braced?: string, bare?: string) => {
+      return environmentValue(environment, braced ?? bare ?? '') ?? '';
+    });
+    resolved[name] = value === template ? value : new Secret(value);
+  }
+  return resolved;
+}
+
+function resolveHeaders(
+  headers: Readonly<Record<string, string>>,
+  environment: Environment,
+): Record<string, string | Secret> | string {
+  const resolved = resolveAll(headers, environment);
+  if (typeof resolved === 'string') return resolved;
+  for (const [name, value] of Object.entries(resolved)) {
+    const unfit = whyNoHeaderValue((value instanceof Secret ? value.reveal() : value).replaceAll(' ', ''));
+    if (unfit !== null) return `${name} cannot be used: ${unfit}`;
+  }
+  return resolved;
+}
+
+function unsetIn(template: string, environment: Environment): string[] {
+  const names = [...template.matchAll(VARIABLE)].map(([, braced, bare]) => braced ?? bare ?? '');
+  return names.filter((name) => environmentValue(environment, name) === null);
+}
+
+function splitAuthorization(headers: Readonly<Record<string, string>>): {
+  readonly authorization: string | null;
+  readonly others: Record<string, string>;
+} {
+  const isAuthorization = ([name]: [string, string]): boolean => name.toLowerCase() === 'authorization';
+  const entries = Object.entries(headers);
+  return {
+    authorization: entries.find(isAuthorization)?.[1] ?? null,
+    others: Object.fromEntries(entries.filter((entry) => !isAuthorization(entry))),
+  };
+}
+
+/** Headers that the provider's API wants beside the token, as Atlassian's cloud id. */
+function providerHeaders(token: Token, providers: ReadonlyMap<string, Provider>): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, template] of Object.entries(providers.get(token.provider ?? '')?.headers ?? {})) {
+    const { text, missing } = fillPlaceholders(template, (field) => token.fields[field] ?? null);
+    if (missing.length === 0 && whyNoHeaderValue(text) === null) headers[name] = text;
+  }
+  return headers;
+}
+
+/** What the gateway wants to know, by the fields of its token: Keycloak's or Cognito's. */
+const GATEWAY_HEADERS: readonly (readonly [header: string, fields: readonly string[]])[] = [
+  ['X-Client-Id', ['client_id']],
+  ['X-User-Pool-Id', ['user_pool_id']],
+  ['X-Region', ['region']],
+  ['X-Keycloak-Realm', ['keycloak_realm', 'realm']],
+  ['X-Keycloak-URL', ['keycloak_url']],
+];
+
+const INGRESS = 'ingress';
+const KEYCLOAK_AGENT = 'agent-ai-coding-assistant-m2m';
+
+/** The token that opens the gateway itself. */
+export function gatewayToken({ tokens, environment }: Pick<JoinInput, 'tokens' | 'environment'>): Token | null {
+  const named = (name: string): Token | null => tokens.find((token) => token.name === name) ?? null;
+  const keycloak = environmentValue(environment, 'AUTH_PROVIDER')?.toLowerCase() === 'keycloak';
+  return (keycloak ? named(KEYCLOAK_AGENT) : null) ?? named(INGRESS);
+}
+
+function gatewayHeaders(input: JoinInput): Record<string, string | Secret> {
+  const token = gatewayToken(input);
+  if (!token?.rendered) return {};
+  const headers: Record<string, string | Secret> = {
+    'X-Authorization': new Secret(`Bearer ${token.rendered.reveal()}`),
+  };
+  for (const [header, fields] of GATEWAY_HEADERS) {
+    const value = fields.map((field) => token.fields[field]).find((found) => found !== undefined);
+    if (value !== undefined && whyNoHeaderValue(value) === null) headers[header] = value;
+  }
+  return headers;
+}
+
+function serverOfToken(token: Token, key: string): Server {
+  return {
+    file: token.file,
+    name: key,
+    path: `/${key}`,
+    key,
+    ownUrl: null,
+    sse: false,
+    auth: 'oauth',
+    authProvider: token.provider,
+    token: token.name,
+    headers: {},
+    command: null,
+    enabled: true,
+  };
+}
+
+function isUsed(token: Token, listings: readonly Listing[]): boolean {
+  return listings.some(({ entry }) => entry?.kind === 'remote' && entry.token === token.name);
+}
+
+function freeKey(wanted: string, taken: ReadonlyMap<string, unknown>): string {
+  let key = wanted;
+  for (let n = 2; taken.has(key); n += 1) key = `${wanted}-${n}`;
+  return key;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

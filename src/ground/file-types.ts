@@ -1,0 +1,157 @@
+// Generated from schemas/*.schema.json by "npm run generate"; change those.
+
+/**
+ * epoch seconds, ISO 8601, or null
+ */
+export type Moment = number | string | null;
+
+/**
+ * One token in one file: .oauth-tokens/*.json, .mcp_tokens_*.json.
+ */
+export interface TokenFile {
+  provider?: string;
+  access_token?: string | null;
+  refresh_token?: string | null;
+  token_type?: string | null;
+  expires_at?: Moment;
+  /**
+   * a number of seconds
+   */
+  expires_in?: number | string | null;
+  scope?: string | null;
+  grant_type?: 'refresh_token' | 'client_credentials' | 'password' | 'authorization_code' | null;
+  /**
+   * an http or https URL
+   */
+  token_endpoint?: string;
+  token_endpoint_auth_method?: 'client_secret_basic' | 'client_secret_post' | 'none';
+  client_id?: string | null;
+  client_secret?: string | null;
+  resource?: string | null;
+  audience?: string | null;
+  cloud_id?: string | null;
+  [k: string]: unknown;
+}
+
+/**
+ * Many tokens in one file: one for each user and one of the client's own (.kroger_tokens.json).
+ */
+export interface TokenStoreFile {
+  user_tokens?: {
+    [k: string]: TokenFile;
+  };
+  client_credentials?: TokenFile | null;
+  /**
+   * epoch seconds, ISO 8601, or null
+   */
+  last_updated?: number | string | null;
+  [k: string]: unknown;
+}
+
+/**
+ * registry/servers/*.json: an MCP server, as the MCP Gateway Registry defines it.
+ */
+export type ServerFile = {
+  [k: string]: unknown;
+} & {
+  server_name?: string;
+  description?: string | null;
+  /**
+   * a URL path without "." and ".." segments
+   */
+  path?: string;
+  proxy_pass_url?: Url;
+  mcp_endpoint?: Url;
+  auth_type?: 'none' | 'oauth' | 'api_key' | null;
+  auth_provider?: string | null;
+  /**
+   * the name of a token
+   */
+  token?: string;
+  is_enabled?: boolean;
+  supported_transports?: ('streamable-http' | 'streamable_http' | 'http' | 'sse' | 'stdio')[] | null;
+  /**
+   * a list of objects, header name to value
+   */
+  headers?: Headers[] | Headers | null;
+  command?: string;
+  args?: string[];
+  env?: {
+    [k: string]: string;
+  };
+  [k: string]: unknown;
+};
+/**
+ * an http or https URL
+ */
+export type Url = string | null;
+
+export interface Headers {
+  [k: string]: string;
+}
+
+/**
+ * registry/servers/server_state.json: which servers are switched on, by their path.
+ */
+export interface ServerStateFile {
+  [k: string]: boolean;
+}
+
+/**
+ * An https URL, in which {name} stands for a field of the token file or of `environment`
+ */
+export type Endpoint = string;
+
+/**
+ * registry/providers/NAME.json: an OAuth provider. NAME is the `provider` of token files.
+ */
+export interface ProviderFile {
+  provider: string;
+  display_name?: string;
+  issuer?: Endpoint;
+  authorization_endpoint?: Endpoint;
+  token_endpoint: Endpoint;
+  device_authorization_endpoint?: Endpoint;
+  registration_endpoint?: Endpoint;
+  grant_type?: 'refresh_token' | 'client_credentials' | 'password';
+  token_endpoint_auth_method?: 'client_secret_basic' | 'client_secret_post' | 'none';
+  scopes?: string[];
+  parameters?: {
+    authorize?: Texts;
+    token?: Texts;
+  };
+  /**
+   * Which environment names hold a field that the token file does not have.
+   */
+  environment?: {
+    [k: string]: string | [string, ...string[]];
+  };
+  quirks?: {
+    /**
+     * Other names under which token files keep a field.
+     */
+    aliases?: {
+      [k: string]: string[];
+    };
+    headers?: Texts1;
+    /**
+     * Error codes that mean a dead refresh token at this provider and something else elsewhere.
+     */
+    dead_codes?: string[];
+    /**
+     * What a maintainer should know, with its source.
+     */
+    notes?: string[];
+    [k: string]: unknown;
+  };
+  [k: string]: unknown;
+}
+export interface Texts {
+  [k: string]: string;
+}
+/**
+ * Headers that this provider's API wants beside Authorization; {name} stands for a field of the token file.
+ */
+export interface Texts1 {
+  [k: string]: string;
+}

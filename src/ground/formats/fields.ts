@@ -1,0 +1,51 @@
+import { humanMoment, type MomentStyle, readMoment, writeMoment } from '../moment.js';
+import { OBTAINED_FIELDS } from '../token.js';
+import type { Update } from './format.js';
+
+const SECONDS: MomentStyle = { kind: 'epoch', decimals: 0, text: false };
+
+/**
+ * The fields of one token after a refresh. Every field stays, in its place and its style; a refresh token is
+ * replaced only by another one.
+ */
+export function updateFields(
+  fields: Readonly<Record<string, unknown>>,
+  { grant, now, expiresAt }: Update,
+): Record<string, unknown> {
+  const next: Record<string, unknown> = { ...fields };
+  if (grant.access) next.access_token = grant.access.reveal();
+  if (grant.refresh) next.refresh_token = grant.refresh.reveal();
+  if (grant.salvaged) {
+    next.salvaged_at = Math.floor(now);
+    return next;
+  }
+  delete next.salvaged_at;
+  if (!grant.access) return next;
+
+  if (grant.tokenType !== null && !sameType(fields.token_type, grant.tokenType)) next.token_type = grant.tokenType;
+  if ('expires_in' in fields)
+    next.expires_in = inStyleOf(fields.expires_in, expiresAt === null ? null : Math.round(expiresAt - now));
+  if ('refresh_expires_in' in fields && grant.refreshExpiresIn !== null)
+    next.refresh_expires_in = grant.refreshExpiresIn;
+  for (const field of OBTAINED_FIELDS) {
+    const style = readMoment(fields[field])?.style;
+    if (style) next[field] = writeMoment(now, style);
+  }
+  const derived =
+    !('expires_at' in fields) && 'expires_in' in fields && OBTAINED_FIELDS.some((field) => readMoment(fields[field]));
+  if (!derived) {
+    const style = readMoment(fields.expires_at)?.style ?? SECONDS;
+    next.expires_at = expiresAt === null ? null : writeMoment(expiresAt, style);
+  }
+  if ('expires_at_human' in fields) next.expires_at_human = expiresAt === null ? null : humanMoment(expiresAt);
+  return next;
+}
+
+function sameType(before: unknown, now: string): boolean {
+  if (before === undefined) return now.toLowerCase() === 'bearer';
+  return typeof before === 'string' && before.toLowerCase() === now.toLowerCase();
+}
+
+function inStyleOf(before: unknown, seconds: number | null): number | string | null {
+  return typeof before === 'string' && seconds !== null ? String(seconds) : seconds;
+}

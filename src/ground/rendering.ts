@@ -1,0 +1,74 @@
+import type { Entry } from './entry.js';
+import { Secret } from './secret.js';
+
+/** What templates are given: plain values, every name always there (templates are strict). */
+export interface TemplateContext {
+  readonly root: string;
+  readonly servers: readonly TemplateServer[];
+}
+
+export interface TemplateServer {
+  readonly key: string;
+  readonly kind: 'remote' | 'command';
+  /** `http` or `sse`; `stdio` for a command. */
+  readonly transport: 'http' | 'sse' | 'stdio';
+  readonly url: string | null;
+  /** Null rather than empty: some clients drop an entry whose headers are empty or null. */
+  readonly headers: Readonly<Record<string, string>> | null;
+  /** The value of Authorization. */
+  readonly authorization: string | null;
+  /** A shell command line that prints the headers as JSON; null when none of them is secret. */
+  readonly helper: string | null;
+  readonly command: string | null;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export type Reveal = (secret: Secret) => string;
+
+/** How this program is called from other programs: the absolute paths of Node and of the script, and the root. */
+export type SelfCommand = readonly string[];
+
+export function templateContext(
+  root: string,
+  entries: readonly Entry[],
+  self: SelfCommand,
+  reveal: Reveal,
+): TemplateContext {
+  return { root, servers: entries.map((entry) => templateServer(entry, self, reveal)) };
+}
+
+function templateServer(entry: Entry, self: SelfCommand, reveal: Reveal): TemplateServer {
+  const { key } = entry;
+  if (entry.kind === 'command') {
+    const { command, args } = entry;
+    const none = { url: null, headers: null, authorization: null, helper: null };
+    return { key, kind: 'command', transport: 'stdio', ...none, command, args, env: plain(entry.env, reveal) };
+  }
+  const headers = plain(entry.headers, reveal);
+  const secret = Object.values(entry.headers).some((value) => value instanceof Secret);
+  return {
+    key,
+    kind: 'remote',
+    transport: entry.sse ? 'sse' : 'http',
+    url: entry.url,
+    headers: Object.keys(headers).length === 0 ? null : headers,
+    authorization: headers.Authorization ?? null,
+    helper: secret ? shellLine([...self, 'headers', key]) : null,
+    command: null,
+    args: [],
+    env: {},
+  };
+}
+
+/** Values as they are sent, or as they may be shown. */
+export function plain(values: Readonly<Record<string, string | Secret>>, reveal: Reveal): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, value instanceof Secret ? reveal(value) : value]),
+  );
+}
+
+/** Words as a POSIX shell reads them back. */
+export function shellLine(words: readonly string[]): string {
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ');
+}

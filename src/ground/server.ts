@@ -1,0 +1,98 @@
+import type { ServerFile } from './file-types.js';
+import { fileStem } from './token.js';
+
+/** An MCP server, as its definition in registry/servers says. */
+export interface Server {
+  readonly file: string;
+  readonly name: string;
+  /** With a slash before it and none after, or null. */
+  readonly path: string | null;
+  /** What it is called in every output; not yet told apart from others of the same key. */
+  readonly key: string;
+  readonly ownUrl: string | null;
+  readonly sse: boolean;
+  readonly auth: 'none' | 'oauth' | 'api_key';
+  readonly authProvider: string | null;
+  readonly token: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly command: {
+    readonly command: string;
+    readonly args: readonly string[];
+    readonly env: Readonly<Record<string, string>>;
+  } | null;
+  readonly enabled: boolean;
+}
+
+/** Clients build tool names from keys and cut or refuse long ones; 64 is the least any of them allows. */
+const KEY_LENGTH = 64;
+
+/** Reads a definition that its schema has accepted; null when nothing in it can serve as a key. */
+export function readServer(file: string, definition: ServerFile): Server | null {
+  const path = trimSlashes(text(definition.path) ?? '');
+  const name = text(definition.server_name) ?? path;
+  const key = keyOf(path) || keyOf(name) || keyOf(fileStem(file));
+  if (key === '') return null;
+  const transports = Array.isArray(definition.supported_transports) ? definition.supported_transports : [];
+  const command = text(definition.command);
+  return {
+    file,
+    name,
+    path: path === '' && definition.path === undefined ? null : `/${path}`,
+    key,
+    ownUrl: text(definition.mcp_endpoint) ?? withTransport(text(definition.proxy_pass_url), isSseOnly(transports)),
+    sse: isSseOnly(transports),
+    auth: definition.auth_type === 'oauth' || definition.auth_type === 'api_key' ? definition.auth_type : 'none',
+    authProvider: text(definition.auth_provider),
+    token: text(definition.token),
+    headers: readHeaders(definition.headers),
+    command: command === null ? null : { command, args: texts(definition.args), env: textMap(definition.env) },
+    enabled: definition.is_enabled !== false,
+  };
+}
+
+/** Where clients reach the server: through the registry when there is one, else at its own address. */
+export function serverUrl(server: Pick<Server, 'path' | 'ownUrl' | 'sse'>, registryUrl: string | null): string | null {
+  if (registryUrl === null || server.path === null) return server.ownUrl;
+  return withTransport(registryUrl.replace(/\/+$/, '') + (server.path === '/' ? '' : server.path), server.sse);
+}
+
+/** What every client accepts as a name: letters, digits, `_` and `-`. */
+export function keyOf(name: string): string {
+  return name
+    .replace(/[^A-Za-z0-9_-]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, KEY_LENGTH);
+}
+
+function withTransport(url: string | null, sse: boolean): string | null {
+  if (url === null || /\/(mcp|sse)\/?$/.test(url)) return url;
+  return `${url.replace(/\/+$/, '')}/${sse ? 'sse' : 'mcp'}`;
+}
+
+function isSseOnly(transports: readonly unknown[]): boolean {
+  return transports.length > 0 && transports.every((transport) => transport === 'sse');
+}
+
+function readHeaders(headers: unknown): Record<string, string> {
+  if (Array.isArray(headers)) return Object.assign({}, ...headers.map(textMap));
+  return textMap(headers);
+}
+
+function textMap(value: unknown): Record<string, string> {
+  if (typeof value !== 'object' || value === null) return {};
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}
+
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' && value.trim() !== '' ? value.trim() : null;
+}
+
+export function trimSlashes(path: string): string {
+  return path.replace(/^\/+|\/+$/g, '');
+}

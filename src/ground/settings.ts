@@ -1,0 +1,23 @@
+import type { Timing } from './plan.js';
+
+/** Everything a run is told by flags, environment and defaults. */
+export interface Settings {
+  /** Absolute. */
+  readonly root: string;
+  /** Seconds between two cycles that nothing else calls for. */
+  readonly interval: number;
+  readonly timing: Timing;
+  readonly delivery: Delivery;
+  /** Outputs asked for by name; null for the default ones. */
+  readonly outputs: readonly string[] | null;
+  readonly registryUrl: string | null;
+  /** Whether the registry URL came as a flag, so that commands written into outputs must repeat it. */
+  readonly registryUrlFromFlag: boolean;
+  readonly allowHttp: boolean;
+  /** Globs of token files outside .oauth-tokens. */
+  readonly tokenFiles: readonly string[];
+}
+
+export type Delivery = 'live' | 'http' | 'env';
+
+export const DEFAULT_OUTPUTS = ['mcp.json', 'vscode_mcp.json', 'roo_mcp.json'] as const;

@@ -1,0 +1,103 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { dotenvEnvironment } from './adapters/environment.js';
+import { diskFiles } from './adapters/files.js';
+import { createLog } from './adapters/log.js';
+import type { Terminal } from './cli/command.js';
+import { nameOf } from './cli/commands.js';
+import { logOptionsOf, rootOf, settingsOf, UsageError } from './cli/options.js';
+import { parseCall } from './cli/parse.js';
+import { readRunningFlags, rememberFlags } from './cli/running-flags.js';
+import { wire } from './wire.js';
+
+/** The package: its own providers, templates and schemas lie beside dist/. */
+const PACKAGE_ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+const terminal: Terminal = {
+  print: (line) => process.stdout.write(`${line}\n`),
+  complain: (line) => process.stderr.write(`${line}\n`),
+  columns: process.stdout.columns ?? 80,
+  color: process.stdout.isTTY === true && !process.env.NO_COLOR,
+};
+
+async function main(argv: readonly string[]): Promise<number> {
+  const parsed = await parseCall(argv, version(), terminal.columns);
+  if (parsed.kind === 'help') {
+    terminal.print(parsed.text);
+    return 0;
+  }
+  const { command, words } = parsed;
+  const root = rootOf(parsed.flags, process.env);
+  const environment = dotenvEnvironment(diskFiles(root), process.env);
+  const flags = command.asRunning ? { ...readRunningFlags(root), ...parsed.flags } : parsed.flags;
+  const settings = settingsOf(root, flags, environment());
+  const options = logOptionsOf(root, flags, environment());
+  const quiet = !command.logs || flags['dry-run'] === true;
+  const foreground = nameOf(command) === 'run' && process.stderr.isTTY === true;
+  const log = createLog(
+    quiet ? { ...options, file: null, stderr: false } : { ...options, stderr: options.stderr || foreground },
+  );
+
+  const stopping = new AbortController();
+  const app = wire({
+    settings,
+    packageRoot: PACKAGE_ROOT,
+    environment,
+    self: selfCommand(root, parsed.flags),
+    log,
+    ...(nameOf(command) === 'run' && flags.once !== true ? { watch: await watcherOf(root, options.file) } : {}),
+  });
+  if (nameOf(command) === 'run') {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(name, () => {
+        log.info('STOP', `${name}: finishing what is in flight (${app.refresher.inFlight})`);
+        stopping.abort();
+      });
+    }
+    process.on('SIGHUP', () => app.loop.alarm.ring());
+    process.on('SIGUSR1', () => log.reopen());
+    if (flags['dry-run'] !== true && flags.once !== true) rememberFlags(root, parsed.flags);
+  }
+  const run = await command.load();
+  return run({ app, flags, words, terminal, signal: stopping.signal });
+}
+
+async function watcherOf(root: string, logFile: string | null) {
+  const { folderWatcher } = await import('./adapters/watcher.js');
+  const own = [
+    'token_refresher.pid',
+    '.token-refresher',
+    ...(logFile === null ? [] : [logFile.slice(logFile.lastIndexOf('/') + 1)]),
+  ];
+  return (changed: () => void) => folderWatcher(root, (name) => own.some((mine) => name.startsWith(mine)), changed);
+}
+
+/** How outputs call this program back: absolute, whatever the folder it is called from. */
+function selfCommand(root: string, flags: Readonly<Record<string, unknown>>): string[] {
+  const script = fileURLToPath(import.meta.url);
+  const registry = flags['registry-url'] === undefined ? [] : ['--registry-url', String(flags['registry-url'])];
+  return [process.execPath, script, '--root', root, ...registry];
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }).version;
+}
+
+/** The only way out. */
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof UsageError) {
+      terminal.complain(`token-refresher: ${message}`);
+      process.exitCode = 2;
+      return;
+    }
+    terminal.complain(`token-refresher: ${message.split('\n')[0]}`);
+    process.exitCode = 1;
+  },
+);

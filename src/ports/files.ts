@@ -1,0 +1,54 @@
+/** A file below one folder (the root, or the package). Paths are relative to it, with `/` between their parts. */
+export interface Files {
+  /** What the patterns match, in order of path. */
+  list(patterns: readonly string[]): readonly Listed[];
+  /** One path as `list` would give it; null when nothing is there. */
+  look(path: string): Listed | null;
+  /** The whole text. Throws a FileError. */
+  read(path: string): string;
+  /**
+   * Makes `text` the file's whole content. When it resolves, that is so and stays so after a power cut; when it
+   * rejects (FileError), the old content is untouched. The file is readable by its owner alone.
+   */
+  write(path: string, text: string): Promise<void>;
+  /**
+   * Proves that `write` of up to `bytes` more than the file holds now can succeed, and keeps the room for it.
+   * Rejects (FileError) when it cannot.
+   */
+  reserve(path: string, bytes: number): Promise<Reservation>;
+  remove(path: string): Promise<void>;
+  /** Removes what writers that died have left beside these files. */
+  sweep(folders: readonly string[]): void;
+}
+
+export interface Listed {
+  readonly path: string;
+  readonly kind: 'file' | 'folder' | 'other' | 'dangling';
+  /** Changes whenever the content may have changed. */
+  readonly signature: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** Room on disk, beside the file it is for. Used once, by `fill` or `release`. */
+export interface Reservation {
+  /** As `write`. */
+  fill(text: string): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** `code` is that of the system (`ENOSPC`, ...); the message is for people. */
+export class FileError extends Error {
+  override readonly name = 'FileError';
+  readonly code: string;
+
+  constructor(code: string, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
+/** The system's code of an error, as `ENOENT`. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN';
+}

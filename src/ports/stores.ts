@@ -1,0 +1,27 @@
+import type { Update } from '../ground/formats/format.js';
+import type { History } from '../ground/history.js';
+import type { Token } from '../ground/token.js';
+
+/** Where a token is kept. */
+export interface TokenStore {
+  /** The token as it stands now; null when it is gone, or cannot be read. */
+  reread(token: Token): Promise<Token | null>;
+  /** Proves that the token's successor can be kept. Rejects (FileError) when it cannot. */
+  reserve(token: Token): Promise<TokenReservation>;
+}
+
+export interface TokenReservation {
+  /**
+   * Keeps the new tokens durably, unless the store no longer holds what was spent: then what is there now stays
+   * (`superseded`). Rejects (FileError) when it cannot; may then be called again.
+   */
+  save(update: Update): Promise<'saved' | 'superseded'>;
+  release(): Promise<void>;
+}
+
+/** What is remembered of each token between processes. */
+export interface HistoryStore {
+  read(token: string): History;
+  /** Durable when it resolves. Rejects (FileError) when it cannot; this process remembers it all the same. */
+  write(history: History): Promise<void>;
+}

@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { systemClock } from './adapters/clock.js';
+import { sha256 } from './adapters/digest.js';
+import { jsonDocuments } from './adapters/documents.js';
+import { httpTokenEndpoint } from './adapters/endpoint.js';
+import { diskFiles } from './adapters/files.js';
+import { historyFiles } from './adapters/history-files.js';
+import { folderLocks } from './adapters/locks/folder-locks.js';
+import { lockedInstance } from './adapters/locks/instance.js';
+import { handlebarsTemplates } from './adapters/templates.js';
+import { tokenFiles } from './adapters/token-files.js';
+import { readToml } from './adapters/toml.js';
+import { createAlarm } from './daemon/alarm.js';
+import type { App } from './daemon/app.js';
+import { createReport } from './daemon/report.js';
+import type { Environment } from './ground/provider.js';
+import type { SelfCommand } from './ground/rendering.js';
+import type { Settings } from './ground/settings.js';
+import type { Clock } from './ports/clock.js';
+import type { TokenEndpoint } from './ports/endpoint.js';
+import type { Log } from './ports/log.js';
+import type { Watcher } from './ports/watcher.js';
+import { createHosts } from './work/hosts.js';
+import { createLoader } from './work/load.js';
+import { createPublisher } from './work/publish.js';
+import { createRefresh, type Step } from './work/refresh.js';
+import { createRefresher } from './work/refresher.js';
+import { createSurveyor } from './work/survey.js';
+
+/** What the program stands on; tests pass their own. */
+export interface Foundations {
+  readonly settings: Settings;
+  /** Where the package's own providers, templates and schemas are. */
+  readonly packageRoot: string;
+  readonly environment: () => Environment;
+  readonly self: SelfCommand;
+  readonly log: Log;
+  /** Only the daemon watches. */
+  readonly watch?: (changed: () => void) => Watcher;
+  readonly clock?: Clock;
+  readonly endpoint?: TokenEndpoint;
+  readonly reached?: (step: Step) => void;
+}
+
+/** Puts the program together. The only place where adapters are made. */
+export function wire(on: Foundations): App {
+  const { settings, log } = on;
+  const { root } = settings;
+  const clock = on.clock ?? systemClock;
+  const own = diskFiles(root);
+  const shipped = diskFiles(on.packageRoot);
+  const documents = jsonDocuments(own, shipped);
+  const templates = handlebarsTemplates(own, shipped, settings.delivery);
+  const locks = folderLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
+  const store = tokenFiles(own, documents, locks);
+  const histories = historyFiles(own, sha256);
+  const hosts = createHosts(log);
+  const { timing, allowHttp } = settings;
+  const survey = createSurveyor({ histories, digest: sha256, timing, allowHttp, hosts });
+  const alarm = createAlarm(clock);
+
+  const loader = createLoader({
+    own,
+    shipped,
+    documents,
+    environment: on.environment,
+    outputs: () =>
+      new Set([...own.list(['templates/*/*.hbs']), ...shipped.list(['templates/*/*.hbs'])].map(outputName)),
+    tokenFiles: settings.tokenFiles,
+  });
+  const publisher = createPublisher({ files: own, documents, templates, parseToml: readToml, settings, self: on.self });
+  const refresh = createRefresh({
+    store,
+    histories,
+    endpoint: on.endpoint ?? httpTokenEndpoint(),
+    locks,
+    hosts,
+    survey,
+    clock,
+    digest: sha256,
+    log,
+    reached: on.reached ?? (() => undefined),
+  });
+  const refresher = createRefresher(refresh, hosts, clock, (token, result) => {
+    if (result instanceof Error) log.error('REFRESH', `${token.file}: ${result.message}`, { token: token.name });
+    alarm.ring();
+  });
+  const watcher = on.watch?.(() => alarm.ring());
+
+  return {
+    settings,
+    clock,
+    log,
+    documents,
+    loader,
+    publisher,
+    refresher,
+    instance: lockedInstance(root, clock),
+    loop: {
+      loader,
+      survey,
+      refresher,
+      publisher,
+      hosts,
+      alarm,
+      clock,
+      interval: settings.interval,
+      follow: async () => watcher?.follow(),
+      report: createReport(log, clock, settings.interval),
+    },
+    look() {
+      const world = loader.load(clock.monotonic());
+      const surveyed = world.tokens.map((token) => survey(token, world, clock.now(), false));
+      return { world, surveyed };
+    },
+    sweep: () => own.sweep(['.', '.oauth-tokens', '.token-refresher', '.token-refresher/attempts']),
+    close: async () => watcher?.close(),
+  };
+}
+
+function outputName({ path }: { readonly path: string }): string {
+  return path.slice(path.lastIndexOf('/') + 1, -'.hbs'.length);
+}

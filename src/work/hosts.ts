@@ -1,0 +1,55 @@
+import pLimit, { type LimitFunction } from 'p-limit';
+import type { Answer } from '../ground/answer.js';
+import type { History } from '../ground/history.js';
+import { SKEW_NOTICED } from '../ground/plan.js';
+import type { Log } from '../ports/log.js';
+import type { HostKnowledge } from './survey.js';
+
+/** Requests under way at one host. */
+const AT_ONCE = 4;
+
+/** What is known of the hosts that token endpoints are at, and how many may be asked at once. */
+export interface Hosts extends HostKnowledge {
+  limit(host: string): LimitFunction;
+  /** Compares the answer's `Date` with this machine's clock. */
+  measure(host: string, answer: Answer, now: number): void;
+  hold(host: string, until: number): void;
+  /** Takes over what was remembered of a host by another process, or before a restart. */
+  recall(history: History): void;
+  /** The wall clock was set: what was measured against it no longer holds. */
+  forgetSkews(): void;
+}
+
+export function createHosts(log: Log): Hosts {
+  const limits = new Map<string, LimitFunction>();
+  const skews = new Map<string, number>();
+  const held = new Map<string, number>();
+  const hold = (host: string, until: number): void => {
+    held.set(host, Math.max(until, held.get(host) ?? 0));
+  };
+  return {
+    skewOf: (host) => skews.get(host) ?? 0,
+    heldUntil: (host) => held.get(host) ?? 0,
+    hold,
+    recall({ hostHeld }) {
+      if (hostHeld) hold(hostHeld.host, hostHeld.until);
+    },
+    limit(host) {
+      const limit = limits.get(host) ?? pLimit(AT_ONCE);
+      limits.set(host, limit);
+      return limit;
+    },
+    measure(host, answer, now) {
+      const date = Date.parse(answer.headers.date ?? '') / 1000;
+      if (Number.isNaN(date)) return;
+      const skew = now - date;
+      const noticed = Math.abs(skew) > SKEW_NOTICED;
+      if (noticed && Math.abs(skew - (skews.get(host) ?? 0)) > SKEW_NOTICED) {
+        const direction = skew > 0 ? 'ahead of' : 'behind';
+        log.warning('REFRESH', `this machine's clock is ${Math.round(Math.abs(skew))} s ${direction} that of ${host}`);
+      }
+      skews.set(host, noticed ? skew : 0);
+    },
+    forgetSkews: () => skews.clear(),
+  };
+}

@@ -1,0 +1,281 @@
+import { type Grant, judge, takeGrant } from '../ground/answer.js';
+import { duration } from '../ground/duration.js';
+import type { Failure } from '../ground/failure.js';
+import type { Update } from '../ground/formats/format.js';
+import { afterCrash, afterFailure, afterSuccess, type History } from '../ground/history.js';
+import { jwtLife } from '../ground/jwt.js';
+import { SKEW_NOTICED, tokenTime } from '../ground/plan.js';
+import { isRecipe, type Recipe } from '../ground/recipe.js';
+import { labelOf, type Token } from '../ground/token.js';
+import type { Clock } from '../ports/clock.js';
+import type { Digest } from '../ports/digest.js';
+import type { Exchange, TokenEndpoint } from '../ports/endpoint.js';
+import { FileError } from '../ports/files.js';
+import type { Lock, Locks } from '../ports/locks.js';
+import type { Log } from '../ports/log.js';
+import type { HistoryStore, TokenReservation, TokenStore } from '../ports/stores.js';
+import type { Hosts } from './hosts.js';
+import type { World } from './load.js';
+import { type Surveyed, type Surveyor, spendsOf } from './survey.js';
+
+/** Who asks: the calendar, a person, or a server that rejected the access token. */
+export type Asker = 'schedule' | 'person' | 'rejection';
+
+export type Result =
+  | { readonly outcome: 'refreshed' | 'adopted' | 'not_due' | 'busy' | 'gone' }
+  | { readonly outcome: 'failed'; readonly failure: Failure };
+
+/** The steps of a refresh, in order; tests end the process at each. */
+export type Step = 'locked' | 'reserved' | 'journaled' | 'answered' | 'saved' | 'recorded';
+
+export interface RefreshParts {
+  readonly store: TokenStore;
+  readonly histories: HistoryStore;
+  readonly endpoint: TokenEndpoint;
+  readonly locks: Locks;
+  readonly hosts: Hosts;
+  readonly survey: Surveyor;
+  readonly clock: Clock;
+  readonly digest: Digest;
+  readonly log: Log;
+  readonly reached: (step: Step) => void;
+}
+
+/** Refreshes one token under its lock, if that still proves right there. */
+export type Refresh = (seen: Token, world: World, asker: Asker) => Promise<Result>;
+
+/** Longer than the longest request of whoever holds the lock; seconds. */
+const LOCK_PATIENCE = 90;
+const SAVE_AGAIN_AFTER = 1;
+
+/** What one refresh is about. */
+interface Case extends Surveyed {
+  readonly recipe: Recipe;
+  readonly world: World;
+  readonly asker: Asker;
+  readonly lock: Lock;
+  readonly spent: string;
+}
+
+export function createRefresh(parts: RefreshParts): Refresh {
+  const { store, histories, endpoint, locks, hosts, survey, clock, digest, log, reached } = parts;
+
+  const underLock = async (seen: Token, world: World, asker: Asker, lock: Lock): Promise<Result> => {
+    const token = await store.reread(seen);
+    if (!token) return { outcome: 'gone' };
+    const changed = token.access?.reveal() !== seen.access?.reveal();
+    // Somebody else was faster: what they got is as new as anything this process could ask for.
+    if (changed && asker !== 'schedule') return { outcome: 'adopted' };
+    const surveyed = survey(token, world, clock.now(), asker !== 'schedule');
+    const { recipe } = surveyed;
+    if (!surveyed.plan.refresh || !isRecipe(recipe)) return { outcome: changed ? 'adopted' : 'not_due' };
+    return attempt({ ...surveyed, recipe, world, asker, lock, spent: spendsOf(token, digest) });
+  };
+
+  const attempt = async (found: Case): Promise<Result> => {
+    const { token, recipe, lock, spent } = found;
+    const about = { token: token.name, file: token.file };
+    const lost = found.history.pending?.spent === spent;
+    if (lost) log.warning('REFRESH', `${labelOf(token)}: the answer to its last request was lost; asking again`, about);
+    const history = lost ? afterCrash(found.history, found.subject) : found.history;
+
+    const reservation = await prepare(found, history);
+    if ('code' in reservation) return fail(found, found.history, { ...reservation, kind: 'local' });
+    if (lock.lost) {
+      await reservation.release();
+      const detail = 'this process was away for so long that another one may refresh it; nothing was sent';
+      return fail(found, found.history, { kind: 'local', code: 'lock_lost', detail });
+    }
+
+    const exchange = await endpoint.request(recipe, token.refresh);
+    const now = clock.now();
+    reached('answered');
+    if (exchange.answer) hosts.measure(recipe.endpoint.host, exchange.answer, now);
+    const grant = exchange.answer && takeGrant(exchange.answer);
+    const update = grant && updateOf(grant, now, hosts.skewOf(recipe.endpoint.host));
+    // Kept before anything is said about the answer: this may be the only copy of the token in the world.
+    if (update) await saveForSure(token, reservation, update);
+    else await reservation.release();
+    reached('saved');
+
+    const failure = failureOf(exchange, grant, found, now);
+    if (!failure) return succeed(found, history, update, now);
+    if (failure.kind === 'dead' && (await changedOnDisk(found))) {
+      await record({ ...history, pending: null });
+      return { outcome: 'adopted' };
+    }
+    return fail(found, history, failure);
+  };
+
+  /** Room for the successor and a durable note of the attempt, or why there is none. */
+  const prepare = async (
+    { token, spent }: Case,
+    history: History,
+  ): Promise<TokenReservation | { readonly code: string; readonly detail: string }> => {
+    let reservation: TokenReservation | undefined;
+    try {
+      reservation = await store.reserve(token);
+      reached('reserved');
+      await histories.write({ ...history, pending: { spent, at: clock.now() } });
+      reached('journaled');
+      return reservation;
+    } catch (error) {
+      await reservation?.release();
+      if (!(error instanceof FileError)) throw error;
+      return { code: 'cannot_save', detail: `its file ${error.message}; nothing was sent` };
+    }
+  };
+
+  /** Until the disk takes it. The lock is held meanwhile, so that nobody spends the old refresh token. */
+  const saveForSure = async (token: Token, reservation: TokenReservation, update: Update): Promise<void> => {
+    const about = { token: token.name, file: token.file };
+    for (let tries = 0; ; tries += 1) {
+      try {
+        if ((await reservation.save(update)) === 'superseded') {
+          log.warning('REFRESH', `${labelOf(token)}: was changed by another program meanwhile; what is there stays`, about);
+        }
+        return;
+      } catch (error) {
+        if (!(error instanceof FileError)) throw error;
+        if (tries === 0) {
+          log.error('REFRESH', `${labelOf(token)}: ${error.message}; its new token is held until it can be saved`, about);
+        }
+        await clock.sleep(SAVE_AGAIN_AFTER);
+      }
+    }
+  };
+
+  const changedOnDisk = async ({ token, spent }: Case): Promise<boolean> => {
+    const there = await store.reread(token);
+    return there !== null && spendsOf(there, digest) !== spent;
+  };
+
+  const failureOf = (exchange: Exchange, grant: Grant | null, { token, recipe }: Case, now: number): Failure | null => {
+    const { sent, answer, trouble } = exchange;
+    const cutOff = answer !== null && !answer.complete && !(grant?.access && !grant.salvaged);
+    if (answer && !cutOff) {
+      const secrets = [
+        token.access,
+        token.refresh,
+        recipe.clientSecret,
+        recipe.password,
+        grant?.access,
+        grant?.refresh,
+      ];
+      const failure = judge(
+        answer,
+        grant,
+        secrets.map((secret) => secret ?? null),
+        now,
+      );
+      const dead = failure !== null && recipe.deadCodes.includes(failure.code);
+      return dead ? { ...failure, kind: 'dead' } : failure;
+    }
+    const detail = trouble ?? 'the answer was cut off';
+    if (!sent) return { kind: 'transient', code: 'unreachable', detail };
+    return { kind: 'lost', code: 'answer_lost', detail: `${detail}; it may have been carried out` };
+  };
+
+  const succeed = async (found: Case, history: History, update: Update | null, now: number): Promise<Result> => {
+    const { token, asker } = found;
+    const about = { token: token.name, file: token.file };
+    const since = history.succeededAt === null ? null : now - history.succeededAt;
+    const called = asker === 'person' || since === null || (history.lifetime ?? Number.POSITIVE_INFINITY) <= since * 2;
+    const subject = await subjectNow(found);
+    const lifetime = update && lifetimeOf(update);
+    const uncalled = asker === 'person' ? [] : history.uncalled;
+    const next = afterSuccess({ ...history, uncalled }, { now, called, subject, lifetime });
+    await record(next);
+    reached('recorded');
+    const ends = update?.expiresAt ?? null;
+    const told = ends === null ? 'nothing tells when it expires' : `expires in ${duration(Math.max(0, ends - now))}`;
+    log.info('REFRESH', `${labelOf(token)}: successfully refreshed, ${told}`, about);
+    if (next.verdict) log.error('REFRESH', `${labelOf(token)}: ${next.verdict.detail}; stopped. ${remedy(token)}`, about);
+    return { outcome: 'refreshed' };
+  };
+
+  const fail = async (found: Case, history: History, failure: Failure): Promise<Result> => {
+    const { recipe } = found;
+    const now = clock.now();
+    const usesRefreshToken = recipe.grant === 'refresh_token';
+    const subject = await subjectNow(found);
+    const circumstances = { now, subject, host: recipe.endpoint.host, usesRefreshToken, random: clock.random() };
+    const next = afterFailure(history, failure, circumstances);
+    if (failure.retryAfter !== undefined) hosts.hold(recipe.endpoint.host, now + failure.retryAfter);
+    await record(next);
+    reached('recorded');
+    tell(found, next);
+    return { outcome: 'failed', failure };
+  };
+
+  const tell = ({ token }: Case, { verdict, lastAttempt }: History): void => {
+    if (!verdict) return;
+    const about = { token: token.name, file: token.file };
+    const again = verdict.retryAt === null ? null : duration(verdict.retryAt - (lastAttempt?.at ?? 0));
+    const head = `${labelOf(token)}: refresh failed (${verdict.code}): ${verdict.detail}`;
+    if (verdict.kind === 'dead' && verdict.count === 1) {
+      const next = again === null ? 'It will not be asked for again' : `It will be asked for once more in ${again}`;
+      log.warning('REFRESH', `${head}. ${next}; a new login is needed: ${loginOf(token)}`, about);
+    } else if (verdict.kind === 'dead') {
+      log.info('REFRESH', `${head}. Parked until its file changes, or: ${loginOf(token)}`, about);
+    } else if (again === null) {
+      log.error('REFRESH', `${head}. Parked until its configuration or file changes. ${remedy(token)}`, about);
+    } else {
+      log.warning('REFRESH', `${head}; trying again in ${again}`, about);
+    }
+  };
+
+  /** The subject of verdicts passed on the tokens as they are on disk now. */
+  const subjectNow = async ({ token, world, subject }: Case): Promise<string> => {
+    const there = await store.reread(token);
+    return there ? survey(there, world, clock.now(), false).subject : subject;
+  };
+
+  const record = async (history: History): Promise<void> => {
+    try {
+      await histories.write(history);
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      log.warning('REFRESH', `the journal ${error.message}; this process remembers`, { token: history.token });
+    }
+  };
+
+  return async (seen, world, asker) => {
+    let lock: Lock | null;
+    try {
+      lock = await locks.acquire(seen.name, LOCK_PATIENCE);
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      log.error('REFRESH', `${seen.file}: ${error.message}`, { token: seen.name, file: seen.file });
+      return { outcome: 'failed', failure: { kind: 'local', code: 'cannot_save', detail: error.message } };
+    }
+    if (!lock) return { outcome: 'busy' };
+    reached('locked');
+    try {
+      return await underLock(seen, world, asker, lock);
+    } finally {
+      await lock.release();
+    }
+  };
+}
+
+/** The command that brings a new token. */
+export function loginOf(token: Token): string {
+  return `token-refresher login ${token.provider ?? token.name}`;
+}
+
+function remedy(token: Token): string {
+  return `Then: token-refresher refresh ${token.name} --force`;
+}
+
+/** The new tokens with the time they end at, by the clock that expiry times are read against. */
+function updateOf(grant: Grant, now: number, skew: number): Update {
+  const time = tokenTime(now, skew);
+  if (grant.expiresIn !== null) return { grant, now: time, expiresAt: time + grant.expiresIn };
+  const exp = grant.access && jwtLife(grant.access.reveal())?.exp;
+  return { grant, now: time, expiresAt: exp ? exp + (skew > SKEW_NOTICED ? skew : 0) : null };
+}
+
+function lifetimeOf({ expiresAt, now }: Update): number | null {
+  return expiresAt !== null && expiresAt > now ? expiresAt - now : null;
+}

@@ -1,0 +1,105 @@
+import { type Problem, problem, warning } from '../ground/problem.js';
+import { type Documents, SchemaError } from '../ports/documents.js';
+import { FileError, type Files, type Listed } from '../ports/files.js';
+
+/** What became of one file. */
+export interface Shelved<T> {
+  readonly file: string;
+  /** From the file as it is, or as it last was when it was good; null when it never was. */
+  readonly value: T | null;
+  readonly problems: readonly Problem[];
+}
+
+/** Seconds for which a file that vanished is taken to be in the middle of being replaced. */
+const VANISHED_FOR = 0.3;
+const LARGEST_FILE = 4 * 1024 * 1024;
+
+/** Reads the JSON object of a file into a value; gives problems instead when it cannot. */
+export type Reader<T> = (
+  file: string,
+  document: unknown,
+  text: string,
+) => { readonly value: T | null; readonly problems: readonly Problem[] };
+
+export interface Shelf<T> {
+  /** The same array as before when nothing has changed. */
+  readonly items: readonly Shelved<T>[];
+  /** When to look again (as the clock's `monotonic`): a file has just vanished. */
+  readonly lookAgainAt: number | null;
+  update(listed: readonly Listed[], now: number): void;
+}
+
+interface Kept<T> extends Shelved<T> {
+  readonly signature: string;
+  readonly vanishedAt: number | null;
+}
+
+/**
+ * The files of one kind, read once and again when they change. A file that turned bad keeps its last good value
+ * until it is mended or removed, and one that vanished is missed only when it stays away: editors and scripts
+ * remove before they write.
+ */
+export function createShelf<T>(files: Files, documents: Documents, read: Reader<T>): Shelf<T> {
+  let kept = new Map<string, Kept<T>>();
+  let items: readonly Shelved<T>[] = [];
+  let lookAgainAt: number | null = null;
+
+  const take = (listed: Listed, before: Kept<T> | undefined): Kept<T> => {
+    const { path: file, signature } = listed;
+    const { value, problems } = readListed(listed);
+    const failed = problems.some(({ severity }) => severity === 'error');
+    return { file, signature, problems, value: failed ? (before?.value ?? null) : value, vanishedAt: null };
+  };
+  const readListed = (listed: Listed): { value: T | null; problems: readonly Problem[] } => {
+    const file = listed.path;
+    const bad = (message: string, pointer = ''): { value: null; problems: Problem[] } => {
+      return { value: null, problems: [problem(file, pointer, message)] };
+    };
+    if (listed.kind === 'folder') return bad('is a folder, not a file');
+    if (listed.kind === 'dangling') return bad('is a symbolic link to nothing');
+    if (listed.kind === 'other') return bad('is not a regular file');
+    if (listed.size > LARGEST_FILE)
+      return bad(`is ${Math.ceil(listed.size / 1024 / 1024)} MB, more than the 4 MB that are read`);
+    try {
+      const text = files.read(file);
+      const parsed = documents.parse(text);
+      if ('complaint' in parsed) return bad(parsed.complaint.message, parsed.complaint.pointer);
+      const result = read(file, parsed.value, text);
+      if (parsed.warning === null) return result;
+      return { value: result.value, problems: [warning(file, '', parsed.warning), ...result.problems] };
+    } catch (error) {
+      if (error instanceof FileError || error instanceof SchemaError) return bad(error.message);
+      throw error;
+    }
+  };
+
+  return {
+    get items() {
+      return items;
+    },
+    get lookAgainAt() {
+      return lookAgainAt;
+    },
+    update(listing, now) {
+      const next = new Map<string, Kept<T>>();
+      let changed = false;
+      lookAgainAt = null;
+      for (const listed of listing) {
+        const before = kept.get(listed.path);
+        const same = before?.signature === listed.signature;
+        next.set(listed.path, same ? { ...before, vanishedAt: null } : take(listed, before));
+        changed ||= !same;
+      }
+      for (const [file, before] of kept) {
+        if (next.has(file)) continue;
+        const vanishedAt = before.vanishedAt ?? now;
+        if (now < vanishedAt + VANISHED_FOR) {
+          next.set(file, { ...before, vanishedAt });
+          lookAgainAt = Math.min(lookAgainAt ?? Number.POSITIVE_INFINITY, vanishedAt + VANISHED_FOR);
+        } else changed = true;
+      }
+      kept = next;
+      if (changed) items = [...next.values()];
+    },
+  };
+}

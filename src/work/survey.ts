@@ -1,0 +1,78 @@
+import type { History } from '../ground/history.js';
+import { expiresAt, type Plan, planFor, type Timing } from '../ground/plan.js';
+import { isRecipe, type Recipe, recipeFor, type Unrefreshable } from '../ground/recipe.js';
+import type { Token } from '../ground/token.js';
+import type { Digest } from '../ports/digest.js';
+import type { HistoryStore } from '../ports/stores.js';
+import type { World } from './load.js';
+
+/** One token, what is known of it, and what is to be done about it. */
+export interface Surveyed {
+  readonly token: Token;
+  readonly recipe: Recipe | Unrefreshable;
+  readonly history: History;
+  readonly subject: string;
+  readonly plan: Plan;
+  /** Epoch seconds, on this machine's clock. */
+  readonly expiresAt: number | null;
+}
+
+export interface SurveyParts {
+  readonly histories: HistoryStore;
+  readonly digest: Digest;
+  readonly timing: Timing;
+  readonly allowHttp: boolean;
+  /** What this process has learnt of hosts. */
+  readonly hosts: HostKnowledge;
+}
+
+export interface HostKnowledge {
+  /** This machine's clock minus the host's, in seconds. */
+  skewOf(host: string): number;
+  heldUntil(host: string): number;
+}
+
+export type Surveyor = (token: Token, world: World, now: number, forced: boolean) => Surveyed;
+
+export function createSurveyor(parts: SurveyParts): Surveyor {
+  const { histories, digest, timing, allowHttp, hosts } = parts;
+  const agentOf = (
+    token: Token,
+    world: World,
+  ): World['agents'] extends ReadonlyMap<string, infer A> ? A | null : never => world.agents.get(token.name) ?? null;
+  return (token, world, now, forced) => {
+    const provider = world.providers.get(token.provider ?? '') ?? null;
+    const sources = { provider, agent: agentOf(token, world), environment: world.environment, allowHttp };
+    const recipe = recipeFor(token, sources);
+    const history = histories.read(token.name);
+    const subject = digest(...subjectOf(token, recipe));
+    const host = isRecipe(recipe) ? recipe.endpoint.host : '';
+    const skew = hosts.skewOf(host);
+    const plan = planFor(token, {
+      now,
+      timing,
+      history,
+      subject,
+      spends: spendsOf(token, digest),
+      obstacle: isRecipe(recipe) ? null : recipe.reason,
+      skew,
+      hostHeldUntil: hosts.heldUntil(host),
+      forced,
+    });
+    return { token, recipe, history, subject, plan, expiresAt: expiresAt(token, skew) };
+  };
+}
+
+/** Hash of what a refresh would spend: the refresh token, or the access token that it replaces. */
+export function spendsOf(token: Token, digest: Digest): string {
+  return digest((token.refresh ?? token.access)?.reveal() ?? null);
+}
+
+/** What a verdict is passed on: it falls when any of these changes. */
+function subjectOf(token: Token, recipe: Recipe | Unrefreshable): (string | null)[] {
+  const tokens = [token.access?.reveal() ?? null, token.refresh?.reveal() ?? null];
+  if (!isRecipe(recipe)) return tokens;
+  const { endpoint, grant, clientId, clientSecret, authMethod, username, password, parameters } = recipe;
+  const secrets = [clientSecret?.reveal() ?? null, username, password?.reveal() ?? null];
+  return [...tokens, endpoint.href, grant, clientId, authMethod, JSON.stringify(parameters), ...secrets];
+}
