@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,7 +40,7 @@ async function main(argv: readonly string[]): Promise<number> {
   );
 
   const stopping = new AbortController();
-  const app = wire({
+  const app = await wire({
     settings,
     packageRoot: PACKAGE_ROOT,
     environment,
@@ -76,7 +75,7 @@ async function watcherOf(root: string, logFile: string | null) {
 
 /** How outputs call this program back: absolute, whatever the folder it is called from. */
 function selfCommand(root: string, flags: Readonly<Record<string, unknown>>): string[] {
-  const script = fileURLToPath(import.meta.url);
+  const script = join(PACKAGE_ROOT, 'dist', 'main.cjs');
   const registry = flags['registry-url'] === undefined ? [] : ['--registry-url', String(flags['registry-url'])];
   return [process.execPath, script, '--root', root, ...registry];
 }

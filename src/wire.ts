@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import { systemClock } from './adapters/clock.js';
 import { sha256 } from './adapters/digest.js';
 import { jsonDocuments } from './adapters/documents.js';
-import { httpTokenEndpoint } from './adapters/endpoint.js';
-import { diskFiles } from './adapters/files.js';
+import { diskFiles, lastingFiles } from './adapters/files.js';
 import { historyFiles } from './adapters/history-files.js';
 import { folderLocks } from './adapters/locks/folder-locks.js';
 import { lockedInstance } from './adapters/locks/instance.js';
@@ -43,13 +42,13 @@ export interface Foundations {
 }
 
 /** Puts the program together. The only place where adapters are made. */
-export function wire(on: Foundations): App {
+export async function wire(on: Foundations): Promise<App> {
   const { settings, log } = on;
   const { root } = settings;
   const clock = on.clock ?? systemClock;
   const own = diskFiles(root);
-  const shipped = diskFiles(on.packageRoot);
-  const documents = jsonDocuments(own, shipped);
+  const shipped = lastingFiles(diskFiles(on.packageRoot));
+  const documents = await jsonDocuments(own);
   const templates = handlebarsTemplates(own, shipped, settings.delivery);
   const locks = folderLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
   const store = tokenFiles(own, documents, locks);
@@ -72,7 +71,7 @@ export function wire(on: Foundations): App {
   const refresh = createRefresh({
     store,
     histories,
-    endpoint: on.endpoint ?? httpTokenEndpoint(),
+    endpoint: on.endpoint ?? lazyEndpoint,
     locks,
     hosts,
     survey,
@@ -117,6 +116,14 @@ export function wire(on: Foundations): App {
     close: async () => watcher?.close(),
   };
 }
+
+/** Most runs find nothing due: what speaks HTTP is loaded when something is. */
+const lazyEndpoint: TokenEndpoint = {
+  async request(recipe, refreshToken) {
+    const { httpTokenEndpoint } = await import('./adapters/endpoint.js');
+    return httpTokenEndpoint().request(recipe, refreshToken);
+  },
+};
 
 function outputName({ path }: { readonly path: string }): string {
   return path.slice(path.lastIndexOf('/') + 1, -'.hbs'.length);

@@ -14,7 +14,10 @@ export function diskFiles(folder: string): Files {
   const files: Files = {
     list(patterns) {
       // `dot` for .oauth-tokens itself; dot files inside it are for the caller to pass over.
-      const paths = fastGlob.sync([...patterns], { cwd: folder, dot: true, onlyFiles: false, suppressErrors: true });
+      // A folder that is not there is the usual case for most of the root's own, and globbing costs more than asking.
+      const present = patterns.filter((pattern) => look(full(baseOf(pattern)), '')?.kind === 'folder');
+      if (present.length === 0) return [];
+      const paths = fastGlob.sync(present, { cwd: folder, dot: true, onlyFiles: false, suppressErrors: true });
       const found: Listed[] = [];
       for (const path of paths.sort()) {
         const listed = look(full(path), path);
@@ -50,6 +53,25 @@ export function diskFiles(folder: string): Files {
     },
   };
   return files;
+}
+
+/** The folder that all a pattern matches is below. */
+function baseOf(pattern: string): string {
+  return /^((?:[^*?{[(!+@/]+\/)*)/.exec(pattern)?.[1] ?? '';
+}
+
+/** Files that stay as they are while the program runs: its package. Each is listed once. */
+export function lastingFiles(files: Files): Files {
+  const lists = new Map<string, readonly Listed[]>();
+  return {
+    ...files,
+    list(patterns) {
+      const key = patterns.join('\n');
+      const listed = lists.get(key) ?? files.list(patterns);
+      lists.set(key, listed);
+      return listed;
+    },
+  };
 }
 
 function look(absolute: string, path: string): Listed | null {

@@ -1,4 +1,4 @@
-import { matchToken } from './matching.js';
+import { indexTokens, matchToken, type TokenIndex } from './matching.js';
 import { type Environment, environmentValue, fillPlaceholders, type Provider } from './provider.js';
 import { Secret } from './secret.js';
 import { keyOf, type Server, serverUrl, trimSlashes } from './server.js';
@@ -58,7 +58,7 @@ export interface Joined {
 /** Joins servers and tokens. */
 export function joinServers(input: JoinInput): Joined {
   const warnings: { file: string; message: string }[] = [];
-  const gateway = gatewayHeaders(input);
+  const context = { ...input, gateway: gatewayHeaders(input), index: indexTokens(input.tokens) };
   const byKey = new Map<string, Server>();
   const listings: Listing[] = [];
   for (const server of [...input.servers].sort((a, b) => compare(a.file, b.file))) {
@@ -68,42 +68,44 @@ export function joinServers(input: JoinInput): Joined {
       warnings.push({ file: server.file, message: `has the same key as ${first.file}; it is listed as "${key}"` });
     }
     byKey.set(key, server);
-    listings.push(list({ ...server, key }, input, gateway));
+    listings.push(list({ ...server, key }, context));
   }
+  const used = new Set(listings.map(({ entry }) => (entry?.kind === 'remote' ? entry.token : null)));
   for (const token of input.tokens) {
     const key = keyOf(egressKey(token) ?? '');
-    if (key === '' || byKey.has(key) || input.registryUrl === null || isUsed(token, listings)) continue;
-    listings.push(list(serverOfToken(token, key), input, gateway));
+    if (key === '' || byKey.has(key) || input.registryUrl === null || used.has(token.name)) continue;
+    listings.push(list(serverOfToken(token, key), context));
   }
   return { listings: listings.sort((a, b) => compare(a.key, b.key)), warnings };
 }
 
-function list(server: Server, input: JoinInput, gateway: Readonly<Record<string, string | Secret>>): Listing {
+interface JoinContext extends JoinInput {
+  readonly gateway: Readonly<Record<string, string | Secret>>;
+  readonly index: TokenIndex;
+}
+
+function list(server: Server, input: JoinContext): Listing {
   const { key, file } = server;
   const off = !server.enabled || (server.path !== null && input.switchedOff.has(trimSlashes(server.path)));
   if (off) return { key, file, entry: null, reason: 'it is switched off', wanted: false };
-  const built = server.command ? commandEntry(server, input) : remoteEntry(server, input, gateway);
+  const built = server.command ? commandEntry(server, input) : remoteEntry(server, input);
   if (typeof built === 'string') return { key, file, entry: null, reason: built, wanted: true };
   return { key, file, entry: built, reason: null, wanted: true };
 }
 
 /** The entry, or why there is none. */
-function remoteEntry(
-  server: Server,
-  input: JoinInput,
-  gateway: Readonly<Record<string, string | Secret>>,
-): RemoteEntry | string {
+function remoteEntry(server: Server, input: JoinContext): RemoteEntry | string {
   const { key, file, sse } = server;
   const url = serverUrl(server, input.registryUrl);
   if (url === null) return 'it has no mcp_endpoint and no proxy_pass_url, and no registry URL is set';
   if (!URL.canParse(url)) return 'its URL is not one';
   const viaRegistry = input.registryUrl !== null && server.path !== null;
-  const shared = viaRegistry ? gateway : {};
+  const shared = viaRegistry ? input.gateway : {};
   const entry = { kind: 'remote', key, file, url, sse, token: null } as const;
   const { authorization, others } = splitAuthorization(server.headers);
 
   if (server.auth === 'oauth') {
-    const match = matchToken(server, input.tokens);
+    const match = matchToken(server, input.index);
     if (match.token) {
       const { rendered, unrenderable, name } = match.token;
       if (!rendered) return `its token ${name} cannot be used: ${unrenderable}`;
@@ -238,10 +240,6 @@ function serverOfToken(token: Token, key: string): Server {
     command: null,
     enabled: true,
   };
-}
-
-function isUsed(token: Token, listings: readonly Listing[]): boolean {
-  return listings.some(({ entry }) => entry?.kind === 'remote' && entry.token === token.name);
 }
 
 function freeKey(wanted: string, taken: ReadonlyMap<string, unknown>): string {

@@ -3,23 +3,42 @@ import { egressKey, type Token } from './token.js';
 
 export type Match = { readonly token: Token } | { readonly token: null; readonly reason: string };
 
+/** Tokens by the ways in which a server finds its own. */
+export interface TokenIndex {
+  readonly byName: ReadonlyMap<string, Token>;
+  /** By the key in `<provider>-<key>-egress.json`. */
+  readonly byKey: ReadonlyMap<string, readonly Token[]>;
+  readonly byProvider: ReadonlyMap<string, readonly Token[]>;
+}
+
+export function indexTokens(tokens: readonly Token[]): TokenIndex {
+  const byKey = new Map<string, Token[]>();
+  const byProvider = new Map<string, Token[]>();
+  const add = (index: Map<string, Token[]>, key: string | null, token: Token): void => {
+    if (key !== null) index.set(key, [...(index.get(key) ?? []), token]);
+  };
+  for (const token of tokens) {
+    add(byKey, egressKey(token), token);
+    add(byProvider, token.provider, token);
+  }
+  return { byName: new Map(tokens.map((token) => [token.name, token])), byKey, byProvider };
+}
+
 /**
  * The token of an OAuth server: the one its definition names, else the file written for it
  * (`<provider>-<key>-egress.json`), else the only one of its provider.
  */
-export function matchToken(server: Server, tokens: readonly Token[]): Match {
+export function matchToken(server: Server, { byName, byKey, byProvider }: TokenIndex): Match {
   const login = `token-refresher login ${server.key}`;
   if (server.token !== null) {
-    const token = tokens.find(({ name }) => name === server.token);
+    const token = byName.get(server.token);
     return token ? { token } : none(`there is no token "${server.token}"; run: ${login}`);
   }
   const provider = server.authProvider;
-  const written = tokens.find(
-    (token) => egressKey(token) === server.key && (provider === null || token.provider === provider),
-  );
+  const written = byKey.get(server.key)?.find((token) => provider === null || token.provider === provider);
   if (written) return { token: written };
   if (provider === null) return none(`it names no auth_provider and no token; run: ${login}`);
-  const ofProvider = tokens.filter((token) => token.provider === provider);
+  const ofProvider = byProvider.get(provider) ?? [];
   const [only] = ofProvider;
   if (only && ofProvider.length === 1) return { token: only };
   if (!only) return none(`there is no token of ${provider}; run: ${login}`);

@@ -112,9 +112,14 @@ export function createPublisher(parts: PublishParts): Publisher {
   const parseOutput = (output: string, text: string): unknown => {
     if (output.endsWith('.toml')) return known(output) ? parseToml(text) : void parseToml(text);
     if (!output.endsWith('.json')) return undefined;
-    const parsed = documents.parse(text);
-    if ('complaint' in parsed) throw new TemplateError('', `its result ${parsed.complaint.message}`);
-    return known(output) ? parsed.value : undefined;
+    try {
+      const value: unknown = JSON.parse(text);
+      return known(output) ? value : undefined;
+    } catch {
+      // The engine's message would quote the text, with a token in it.
+      const parsed = documents.parse(text);
+      throw new TemplateError('', `its result ${'complaint' in parsed ? parsed.complaint.message : 'is not JSON'}`);
+    }
   };
   /** `mcp.json` is checked against `mcp.schema.json`; where deliveries differ in shape, `env-mcp.schema.json`. */
   const schemaOf = (output: string): string => {

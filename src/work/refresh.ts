@@ -132,13 +132,21 @@ export function createRefresh(parts: RefreshParts): Refresh {
     for (let tries = 0; ; tries += 1) {
       try {
         if ((await reservation.save(update)) === 'superseded') {
-          log.warning('REFRESH', `${labelOf(token)}: was changed by another program meanwhile; what is there stays`, about);
+          log.warning(
+            'REFRESH',
+            `${labelOf(token)}: was changed by another program meanwhile; what is there stays`,
+            about,
+          );
         }
         return;
       } catch (error) {
         if (!(error instanceof FileError)) throw error;
         if (tries === 0) {
-          log.error('REFRESH', `${labelOf(token)}: ${error.message}; its new token is held until it can be saved`, about);
+          log.error(
+            'REFRESH',
+            `${labelOf(token)}: ${error.message}; its new token is held until it can be saved`,
+            about,
+          );
         }
         await clock.sleep(SAVE_AGAIN_AFTER);
       }
@@ -190,7 +198,8 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const ends = update?.expiresAt ?? null;
     const told = ends === null ? 'nothing tells when it expires' : `expires in ${duration(Math.max(0, ends - now))}`;
     log.info('REFRESH', `${labelOf(token)}: successfully refreshed, ${told}`, about);
-    if (next.verdict) log.error('REFRESH', `${labelOf(token)}: ${next.verdict.detail}; stopped. ${remedy(token)}`, about);
+    if (next.verdict)
+      log.error('REFRESH', `${labelOf(token)}: ${next.verdict.detail}; stopped. ${remedy(token)}`, about);
     return { outcome: 'refreshed' };
   };
 

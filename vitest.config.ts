@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    // The flow tests start real processes; more at once than cores only makes them wait for one another.
+    maxWorkers: 2,
+    coverage: {
+      provider: 'v8',
+      include: ['src/**'],
+      exclude: ['src/generated/**', 'src/ground/file-types.ts', 'src/ports/**'],
+      reporter: ['text-summary'],
+      // A floor: it is raised when the tests are better, never lowered.
+      thresholds: { lines: 50 },
+    },
+  },
+});
