@@ -2,7 +2,8 @@
 // its launcher.
 
 import { spawnSync } from 'node:child_process';
-import { chmod, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { compileSchemas } from './compile-schemas.mjs';
@@ -11,8 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const options = { absWorkingDir: root, platform: 'node', target: 'node20', format: 'cjs', logLevel: 'warning' };
 
 compileSchemas();
-await rm(`${root}dist`, { recursive: true, force: true });
-await build({
+const bundle = await build({
   ...options,
   entryPoints: ['src/main.ts'],
   outfile: 'dist/program.cjs',
@@ -24,8 +24,20 @@ await build({
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'linked',
+  write: false,
 });
-await build({ ...options, entryPoints: ['src/launch.ts'], outfile: 'dist/main.cjs' });
+const [program = ''] = bundle.outputFiles.filter(({ path }) => path.endsWith('program.cjs')).map(({ text }) => text);
+const id = createHash('sha256').update(program).digest('hex').slice(0, 12);
+await rm(`${root}dist`, { recursive: true, force: true });
+await mkdir(`${root}dist`);
+for (const { path, contents } of bundle.outputFiles) await writeFile(path, contents);
+// V8 tells a compiled form from another one's source by its length alone: hence the id in its name.
+await build({
+  ...options,
+  entryPoints: ['src/launch.ts'],
+  outfile: 'dist/main.cjs',
+  define: { BUILD_ID: JSON.stringify(id) },
+});
 await chmod(`${root}dist/main.cjs`, 0o755);
 // The first run writes V8's compiled form: a call that goes through most of the program makes the best one.
 spawnSync(process.execPath, [`${root}dist/main.cjs`, 'validate', '--root', root], { stdio: 'ignore' });

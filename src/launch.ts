@@ -9,8 +9,10 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
 
+declare const BUILD_ID: string;
+
 const program = join(__dirname, 'program.cjs');
-const cache = join(__dirname, `program.${process.version}.${process.arch}.cache`);
+const cache = join(__dirname, `program.${BUILD_ID}.${process.version}.${process.arch}.cache`);
 
 let cachedData: Buffer | undefined;
 try {

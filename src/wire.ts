@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from './adapters/clock.js';
 import { sha256 } from './adapters/digest.js';
@@ -47,7 +48,8 @@ export async function wire(on: Foundations): Promise<App> {
   const { root } = settings;
   const clock = on.clock ?? systemClock;
   const own = diskFiles(root);
-  const shipped = lastingFiles(diskFiles(on.packageRoot));
+  // In a checkout the package's files are the root's own, and may change.
+  const shipped = samePlace(root, on.packageRoot) ? own : lastingFiles(diskFiles(on.packageRoot));
   const documents = await jsonDocuments(own);
   const templates = handlebarsTemplates(own, shipped, settings.delivery);
   const locks = folderLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
@@ -124,6 +126,10 @@ const lazyEndpoint: TokenEndpoint = {
     return httpTokenEndpoint().request(recipe, refreshToken);
   },
 };
+
+function samePlace(a: string, b: string): boolean {
+  return realpathSync(a) === realpathSync(b);
+}
 
 function outputName({ path }: { readonly path: string }): string {
   return path.slice(path.lastIndexOf('/') + 1, -'.hbs'.length);

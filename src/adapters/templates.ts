@@ -37,7 +37,7 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
       [...find(delivery)].map(([output, { files, listed }]) => ({
         output,
         file: listed.path,
-        own: files === own,
+        own: files !== shipped,
         signature: listed.signature,
       })),
     render(output, context) {

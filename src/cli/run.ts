@@ -1,7 +1,8 @@
-import { runLoop, runOnce } from '../daemon/loop.js';
+import { type Cycle, runLoop, runOnce } from '../daemon/loop.js';
 import { problemLine } from '../ground/problem.js';
 import type { Context } from './command.js';
 import { dryRun } from './dry-run.js';
+import { noteCycle } from './last-cycle.js';
 
 /** A request under way ends within this; seconds. */
 const STOP_PATIENCE = 90;
@@ -33,7 +34,11 @@ export async function run(context: Context): Promise<number> {
     if (flags.once === true) {
       return await once(context);
     }
-    await runLoop(loop, signal, flags.force === true);
+    const report = (cycle: Cycle): void => {
+      loop.report(cycle);
+      noteCycle(settings.root, cycle);
+    };
+    await runLoop({ ...loop, report }, signal, flags.force === true);
     return 0;
   } finally {
     await app.close();

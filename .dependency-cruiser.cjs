@@ -1,0 +1,38 @@
+// The floors of ARCHITECTURE.md: imports point down only.
+const ground = '^src/(ground|generated)/';
+const ports = '^src/ports/';
+const only = (...allowed) => ({ path: '^src/', pathNot: allowed });
+const rule = (name, from, to, comment) => ({ name, severity: 'error', from, to, ...(comment && { comment }) });
+
+module.exports = {
+  forbidden: [
+    rule('no-circles', {}, { circular: true }),
+    rule('ground-imports-ground', { path: '^src/ground/' }, { pathNot: ['^src/ground/'] }),
+    rule('ports-import-ground', { path: ports }, { pathNot: ['^src/ground/', ports] }),
+    rule('adapters-import-no-other', { path: '^src/adapters/[^/]+$' }, only(ground, ports)),
+    rule(
+      'adapters-of-a-folder-belong-together',
+      { path: '^src/adapters/locks/' },
+      only(ground, ports, '^src/adapters/locks/'),
+    ),
+    rule('work-imports-down', { path: '^src/work/' }, only('^src/work/', ground, ports)),
+    rule('daemon-imports-down', { path: '^src/daemon/' }, only('^src/daemon/', '^src/work/', ground, ports)),
+    rule('work-and-daemon-touch-no-system', { path: '^src/(work|daemon)/' }, { dependencyTypes: ['core'] }),
+    rule('faces-import-down', { path: '^src/cli/' }, only('^src/cli/', '^src/daemon/', '^src/work/', ground, ports)),
+    rule(
+      'only-the-roof-imports-adapters',
+      { path: '^src/', pathNot: ['^src/(main|wire)\\.ts$', '^src/adapters/'] },
+      { path: '^src/adapters/' },
+    ),
+    rule('nothing-unresolved', {}, { couldNotResolve: true, pathNot: '^node:' }),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.d.ts'],
+      conditionNames: ['import', 'types', 'node', 'default'],
+    },
+  },
+};

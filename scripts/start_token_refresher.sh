@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Installs and builds what is missing, starts token-refresher in the background, and waits for its first cycle.
+# Settings: TOKEN_REFRESH_INTERVAL, TOKEN_EXPIRY_BUFFER, LOG_LEVEL and the others of the README; arguments are
+# handed on. The project root is TOKEN_REFRESHER_ROOT, else the repository this script is in.
+# Exit codes: 0 started, 1 not started (the reason is said), 3 an instance is running already.
+set -euo pipefail
+
+fail() {
+  echo "start_token_refresher: $1" >&2
+  exit "${2:-1}"
+}
+
+script=${BASH_SOURCE[0]}
+while [ -L "$script" ]; do
+  folder=$(cd -P "$(dirname "$script")" && pwd)
+  script=$(readlink "$script")
+  case $script in /*) ;; *) script=$folder/$script ;; esac
+done
+repository=$(cd -P "$(dirname "$script")/.." && pwd)
+root=${TOKEN_REFRESHER_ROOT:-$repository}
+[ -d "$root" ] || fail "the project root $root is not a folder"
+root=$(cd "$root" && pwd)
+program=$repository/dist/main.cjs
+
+command -v node >/dev/null || fail "Node.js 20.19 or later is needed; see https://nodejs.org"
+node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
+  fail "Node.js 20.19 or later is needed; this is $(node --version)"
+
+if [ ! -f "$program" ]; then
+  echo "installing and building, once ..."
+  said=$(mktemp)
+  if [ -d "$repository/node_modules" ]; then build=(npm run build); else build=(npm ci); fi
+  if ! (cd "$repository" && "${build[@]}") >"$said" 2>&1 </dev/null; then
+    tail -n 20 "$said" >&2
+    rm -f "$said"
+    fail "${build[*]} failed"
+  fi
+  rm -f "$said"
+fi
+
+# What the daemon notes of its last cycle, in lines for people; fails while the note is another process's.
+# shellcheck disable=SC2016 # the dollars are JavaScript's
+summary() {
+  node -e '
+    const { readFileSync } = require("fs");
+    const [, file, pid, log] = process.argv;
+    const note = JSON.parse(readFileSync(file));
+    if (note.pid !== Number(pid)) process.exit(1);
+    console.log(`  log:      ${log}`);
+    console.log(`  found:    ${note.tokens} tokens, ${note.servers.length} servers (${note.servers.join(", ")})`);
+    console.log(`  configs:  ${note.outputs.map(({ path }) => path).join(", ")}`);
+    for (const { key, reason } of note.left_out) console.log(`  without:  ${key}: ${reason}`);
+    if (note.problems > 0) console.log(`  problems: ${note.problems}; see them with: token-refresher validate`);
+  ' "$root/.token-refresher/last-cycle.json" "$1" "${LOG_FILE:-token_refresher.log}" 2>/dev/null
+}
+running_pid() {
+  node "$program" status --json --root "$root" 2>/dev/null |
+    node -e 'console.log(JSON.parse(require("fs").readFileSync(0)).instance.pid ?? "")' 2>/dev/null || true
+}
+
+replace=()
+pid=$(running_pid)
+if [ -n "$pid" ]; then
+  echo "token-refresher is running for $root already, PID $pid." >&2
+  [ -t 0 ] || exit 3
+  read -r -p "Replace it? [y/N] " answer
+  case $answer in [yY]*) replace=(--replace) ;; *) exit 3 ;; esac
+fi
+
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+if command -v setsid >/dev/null; then detach=(setsid); else detach=(nohup); fi
+cd "$root"
+"${detach[@]}" node "$program" run --root "$root" ${replace[@]+"${replace[@]}"} "$@" </dev/null >/dev/null 2>"$said" &
+child=$!
+
+# The first cycle is the program's to bound; this only gives up on one that is stuck.
+for _ in $(seq 1 600); do
+  if ! kill -0 "$child" 2>/dev/null; then
+    code=0
+    wait "$child" || code=$?
+    cat "$said" >&2
+    [ "$code" = 3 ] && exit 3
+    fail "it ended with exit code $code; see the log" 1
+  fi
+  if found=$(summary "$child"); then
+    echo "token-refresher started, PID $child, for $root"
+    echo "$found"
+    echo "  stop:     node $program stop --root $root"
+    exit 0
+  fi
+  sleep 0.1
+done
+fail "no cycle has ended within a minute; see the log" 1
