@@ -8,10 +8,14 @@ import standaloneCode from 'ajv/dist/standalone/index.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
+/** What the program prints; tests check it, the program does not check itself. */
+const REPORTS = ['status', 'health', 'validate', 'render', 'refresh'];
+
 export function compileSchemas() {
   const names = readdirSync(join(root, 'schemas'))
     .filter((file) => file.endsWith('.schema.json'))
-    .map((file) => file.slice(0, -'.schema.json'.length));
+    .map((file) => file.slice(0, -'.schema.json'.length))
+    .filter((name) => !REPORTS.includes(name));
   const ajv = new Ajv({
     allErrors: true,
     verbose: true,

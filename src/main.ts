@@ -55,7 +55,7 @@ async function main(argv: readonly string[]): Promise<number> {
         stopping.abort();
       });
     }
-    process.on('SIGHUP', () => app.loop.alarm.ring());
+    process.on('SIGHUP', () => app.loop.alarm.ring('asked'));
     process.on('SIGUSR1', () => log.reopen());
     if (flags['dry-run'] !== true && flags.once !== true) rememberFlags(root, parsed.flags);
   }

@@ -84,9 +84,9 @@ export async function wire(on: Foundations): Promise<App> {
   });
   const refresher = createRefresher(refresh, hosts, clock, (token, result) => {
     if (result instanceof Error) log.error('REFRESH', `${token.file}: ${result.message}`, { token: token.name });
-    alarm.ring();
+    alarm.ring('change');
   });
-  const watcher = on.watch?.(() => alarm.ring());
+  const watcher = on.watch?.(() => alarm.ring('change'));
 
   return {
     settings,

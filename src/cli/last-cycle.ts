@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import type { Cycle } from '../daemon/loop.js';
 
 /** Notes what the last cycle found, for whoever waits for the first one: the start script, a supervisor. */
-export function noteCycle(root: string, { world, surveyed, published }: Cycle): void {
+export function noteCycle(root: string, { world, surveyed, published, took }: Cycle): void {
   const { listings } = published.joined;
   const note = {
     pid: process.pid,
     at: Date.now() / 1000,
+    took,
     tokens: surveyed.length,
     servers: listings.filter(({ entry }) => entry !== null).map(({ key }) => key),
     left_out: listings.flatMap(({ key, reason, wanted }) => (reason !== null && wanted ? [{ key, reason }] : [])),

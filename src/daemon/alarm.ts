@@ -7,14 +7,16 @@ const BURST = 0.1;
 
 /** What wakes the loop before its time. */
 export interface Alarm {
-  /** Something may have changed. */
-  ring(): void;
-  /** Resolves after so many seconds (false), or sooner when rung (true). */
-  wait(seconds: number, signal: AbortSignal): Promise<boolean>;
+  /** Something may have changed, or somebody asks. */
+  ring(why: Ring): void;
+  /** Resolves after so many seconds (null), or sooner when rung. */
+  wait(seconds: number, signal: AbortSignal): Promise<Ring | null>;
 }
 
+export type Ring = 'change' | 'asked';
+
 export function createAlarm(clock: Clock): Alarm {
-  let rung = false;
+  let rung: Ring | null = null;
   let wake: (() => void) | null = null;
   const sleep = async (seconds: number, signal: AbortSignal): Promise<void> => {
     const waking = new AbortController();
@@ -23,20 +25,22 @@ export function createAlarm(clock: Clock): Alarm {
     wake = null;
   };
   return {
-    ring() {
-      rung = true;
+    ring(why) {
+      rung = rung === 'asked' ? rung : why;
       wake?.();
     },
     async wait(seconds, signal) {
       if (!rung) await sleep(seconds, signal);
-      if (!rung) return false;
+      let why = rung;
+      if (!why) return null;
       const until = clock.monotonic() + BURST;
       do {
-        rung = false;
+        rung = null;
         await sleep(QUIET, signal);
+        why = rung ?? why;
       } while (rung && clock.monotonic() < until && !signal.aborted);
-      rung = false;
-      return true;
+      rung = null;
+      return why;
     },
   };
 }

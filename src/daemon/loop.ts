@@ -4,7 +4,7 @@ import type { Loader, World } from '../work/load.js';
 import type { Published, Publisher } from '../work/publish.js';
 import type { Refresher } from '../work/refresher.js';
 import type { Surveyed, Surveyor } from '../work/survey.js';
-import type { Alarm } from './alarm.js';
+import type { Alarm, Ring } from './alarm.js';
 
 export interface LoopParts {
   readonly loader: Loader;
@@ -27,7 +27,7 @@ export interface Cycle {
   readonly surveyed: readonly Surveyed[];
   readonly published: Published;
   /** Why there was one. */
-  readonly cause: 'start' | 'change' | 'time' | 'clock';
+  readonly cause: 'start' | 'time' | 'clock' | Ring;
   /** Seconds it took. */
   readonly took: number;
 }
@@ -79,7 +79,8 @@ async function sleepUntilNext(
       ...dueAt.map((at) => at - wall),
     );
     if (left <= 0 || signal.aborted) return 'time';
-    if (await alarm.wait(Math.min(left, SLICE), signal)) return 'change';
+    const rung = await alarm.wait(Math.min(left, SLICE), signal);
+    if (rung) return rung;
     const jump = clock.now() - wall - (clock.monotonic() - steady);
     if (Math.abs(jump) > CLOCK_JUMP) {
       hosts.forgetSkews();

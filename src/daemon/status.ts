@@ -1,4 +1,5 @@
 import type { Listing } from '../ground/entry.js';
+import type { StatusReport } from '../ground/file-types.js';
 import type { State } from '../ground/plan.js';
 import { type Problem, problem } from '../ground/problem.js';
 import { isRecipe } from '../ground/recipe.js';
@@ -7,32 +8,8 @@ import type { World } from '../work/load.js';
 import { loginOf } from '../work/refresh.js';
 import type { Surveyed } from '../work/survey.js';
 
-/** What `status --json` prints (schemas/status.schema.json). Times are epoch seconds. */
-export interface Status {
-  readonly instance: { readonly running: boolean; readonly pid: number | null; readonly since: number | null };
-  readonly tokens: readonly TokenStatus[];
-  readonly servers: readonly {
-    readonly key: string;
-    readonly file: string;
-    readonly included: boolean;
-    readonly reason?: string;
-  }[];
-  readonly problems: readonly { readonly file: string; readonly pointer: string; readonly message: string }[];
-}
-
-export interface TokenStatus {
-  readonly name: string;
-  readonly file: string;
-  readonly provider: string | null;
-  readonly server?: string;
-  readonly state: State;
-  readonly expires_at: number | null;
-  readonly next_refresh_at: number | null;
-  readonly reason: string;
-  readonly last_attempt?: { readonly at: number; readonly outcome: string; readonly code?: string };
-  readonly missing: readonly string[];
-  readonly action?: string;
-}
+export type Status = StatusReport;
+export type TokenStatus = Status['tokens'][number];
 
 /** A snapshot for those who look on. Pure. */
 export function statusOf(
@@ -74,7 +51,7 @@ function tokenStatus(surveyed: Surveyed, server: string | undefined): TokenStatu
     next_refresh_at: isRecipe(recipe) ? plan.at : null,
     reason: plan.reason,
     ...(lastAttempt === null ? {} : { last_attempt: lastAttempt }),
-    missing: isRecipe(recipe) ? [] : recipe.missing,
+    missing: isRecipe(recipe) ? [] : [...recipe.missing],
     ...(action === null ? {} : { action }),
   };
 }

@@ -155,3 +155,54 @@ export interface Texts {
 export interface Texts1 {
   [k: string]: string;
 }
+
+/**
+ * What `status --json` prints. Times are epoch seconds.
+ */
+export interface StatusReport {
+  instance: {
+    running: boolean;
+    pid: number | null;
+    since: number | null;
+  };
+  tokens: {
+    name: string;
+    file: string;
+    provider: string | null;
+    /**
+     * The server it is rendered for.
+     */
+    server?: string;
+    state: 'valid' | 'unknown' | 'due' | 'failing' | 'needs_login' | 'needs_configuration' | 'expired';
+    expires_at: number | null;
+    next_refresh_at: number | null;
+    /**
+     * Why it will be refreshed then, or not at all.
+     */
+    reason: string;
+    last_attempt?: {
+      at: number;
+      outcome: 'success' | 'dead' | 'configuration' | 'transient' | 'lost' | 'local';
+      code?: string;
+    };
+    /**
+     * What a refresh lacks: field and environment names.
+     */
+    missing: string[];
+    /**
+     * What to do.
+     */
+    action?: string;
+  }[];
+  servers: {
+    key: string;
+    file: string;
+    included: boolean;
+    reason?: string;
+  }[];
+  problems: {
+    file: string;
+    pointer: string;
+    message: string;
+  }[];
+}

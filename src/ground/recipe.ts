@@ -168,23 +168,34 @@ function named(field: string, provider: Provider | null): string {
   return names.length === 0 ? field : `${field} (${names.join(' or ')})`;
 }
 
+interface EgressSet {
+  readonly provider: string;
+  readonly server: string | null;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+const egressSets = new WeakMap<Environment, readonly EgressSet[]>();
+
+/** The fields that the first numbered set for the token's provider and server has. */
 function egressSet(token: Token, environment: Environment): Readonly<Record<string, string>> {
-  if (token.provider === null) return {};
+  const sets = egressSets.get(environment) ?? readEgressSets(environment);
+  egressSets.set(environment, sets);
   const key = egressKey(token);
+  const set = sets.find(({ provider, server }) => provider === token.provider && (server === null || server === key));
+  return set?.fields ?? {};
+}
+
+function readEgressSets(environment: Environment): EgressSet[] {
+  const sets: EgressSet[] = [];
   for (let n = 1; n <= EGRESS_SETS; n += 1) {
-    if (environmentValue(environment, `EGRESS_PROVIDER_NAME_${n}`) !== token.provider) continue;
-    const server = environmentValue(environment, `EGRESS_MCP_SERVER_NAME_${n}`);
-    if (server !== null && server !== key) continue;
-    const set: Record<string, string> = {};
-    for (const [field, name] of [
-      ['client_id', `EGRESS_OAUTH_CLIENT_ID_${n}`],
-      ['client_secret', `EGRESS_OAUTH_CLIENT_SECRET_${n}`],
-      ['scope', `EGRESS_OAUTH_SCOPE_${n}`],
-    ] as const) {
-      const value = environmentValue(environment, name);
-      if (value !== null) set[field] = value;
+    const provider = environmentValue(environment, `EGRESS_PROVIDER_NAME_${n}`);
+    if (provider === null) continue;
+    const fields: Record<string, string> = {};
+    for (const field of ['client_id', 'client_secret', 'scope']) {
+      const value = environmentValue(environment, `EGRESS_OAUTH_${field.toUpperCase()}_${n}`);
+      if (value !== null) fields[field] = value;
     }
-    return set;
+    sets.push({ provider, server: environmentValue(environment, `EGRESS_MCP_SERVER_NAME_${n}`), fields });
   }
-  return {};
+  return sets;
 }

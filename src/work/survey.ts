@@ -36,16 +36,24 @@ export type Surveyor = (token: Token, world: World, now: number, forced: boolean
 
 export function createSurveyor(parts: SurveyParts): Surveyor {
   const { histories, digest, timing, allowHttp, hosts } = parts;
-  const agentOf = (
-    token: Token,
-    world: World,
-  ): World['agents'] extends ReadonlyMap<string, infer A> ? A | null : never => world.agents.get(token.name) ?? null;
-  return (token, world, now, forced) => {
+  const known = new WeakMap<Token, Identified>();
+
+  /** What is made of a token alone: only a changed token or world makes it anew. */
+  const identify = (token: Token, world: World): Identified => {
+    const before = known.get(token);
+    if (before?.world === world) return before;
     const provider = world.providers.get(token.provider ?? '') ?? null;
-    const sources = { provider, agent: agentOf(token, world), environment: world.environment, allowHttp };
-    const recipe = recipeFor(token, sources);
-    const history = histories.read(token.name);
+    const agent = world.agents.get(token.name) ?? null;
+    const recipe = recipeFor(token, { provider, agent, environment: world.environment, allowHttp });
     const subject = digest(...subjectOf(token, recipe));
+    const identified = { world, recipe, subject, spends: spendsOf(token, digest) };
+    known.set(token, identified);
+    return identified;
+  };
+
+  return (token, world, now, forced) => {
+    const { recipe, subject, spends } = identify(token, world);
+    const history = histories.read(token.name);
     const host = isRecipe(recipe) ? recipe.endpoint.host : '';
     const skew = hosts.skewOf(host);
     const plan = planFor(token, {
@@ -53,7 +61,7 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
       timing,
       history,
       subject,
-      spends: spendsOf(token, digest),
+      spends,
       obstacle: isRecipe(recipe) ? null : recipe.reason,
       skew,
       hostHeldUntil: hosts.heldUntil(host),
@@ -61,6 +69,13 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
     });
     return { token, recipe, history, subject, plan, expiresAt: expiresAt(token, skew) };
   };
+}
+
+interface Identified {
+  readonly world: World;
+  readonly recipe: Recipe | Unrefreshable;
+  readonly subject: string;
+  readonly spends: string;
 }
 
 /** Hash of what a refresh would spend: the refresh token, or the access token that it replaces. */
