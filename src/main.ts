@@ -6,7 +6,7 @@ import { diskFiles } from './adapters/files.js';
 import { createLog } from './adapters/log.js';
 import type { Terminal } from './cli/command.js';
 import { nameOf } from './cli/commands.js';
-import { logOptionsOf, rootOf, settingsOf, UsageError } from './cli/options.js';
+import { didYouMean, logOptionsOf, rootOf, settingsOf, UsageError } from './cli/options.js';
 import { parseCall } from './cli/parse.js';
 import { readRunningFlags, rememberFlags } from './cli/running-flags.js';
 import { wire } from './wire.js';
@@ -48,6 +48,11 @@ async function main(argv: readonly string[]): Promise<number> {
     log,
     ...(nameOf(command) === 'run' && flags.once !== true ? { watch: await watcherOf(root, options.file) } : {}),
   });
+  const [unknown] = app.publisher.unknownOutputs;
+  if (unknown !== undefined) {
+    const names = app.publisher.knownOutputs;
+    throw new UsageError(`there is no template for the output "${unknown}"${didYouMean(unknown, names)}`);
+  }
   if (nameOf(command) === 'run') {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       process.on(name, () => {
@@ -83,6 +88,9 @@ function selfCommand(root: string, flags: Readonly<Record<string, unknown>>): st
 function version(): string {
   return (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }).version;
 }
+
+// A reader that has seen enough (`| head`) is no failure.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 /** The only way out. */
 main(process.argv.slice(2)).then(

@@ -2,17 +2,15 @@ import type { ErrorObject, ValidateFunction } from 'ajv';
 import { type Node, type ParseError, parseTree, printParseErrorCode, visit } from 'jsonc-parser';
 import { VALIDATORS } from '../generated/validators.js';
 import { type Complaint, type Documents, type Parsed, SchemaError } from '../ports/documents.js';
-import type { Files } from '../ports/files.js';
+import type { Files, Listed } from '../ports/files.js';
 
 /**
  * JSON and its schemas. The shipped ones are compiled when the program is built; one of the root's own folder of
  * the same name wins, and Ajv is loaded only for those.
  */
 export async function jsonDocuments(own: Files): Promise<Documents> {
-  const ownSchemas = own
-    .list(['schemas/*.schema.json'])
-    .map(({ path }) => path.slice('schemas/'.length, -ENDING.length));
-  const validators = ownSchemas.length === 0 ? VALIDATORS : { ...VALIDATORS, ...(await compileOwn(own, ownSchemas)) };
+  const schemas = own.list([`schemas/*${ENDING}`]);
+  const validators = schemas.length === 0 ? VALIDATORS : { ...VALIDATORS, ...(await compileOwn(own, schemas)) };
   return {
     parse,
     knows: (schema) => Object.hasOwn(validators, schema),
@@ -28,29 +26,41 @@ const ENDING = '.schema.json';
 
 type Check = Pick<ValidateFunction, 'errors'> & ((value: unknown) => unknown);
 
-async function compileOwn(own: Files, names: readonly string[]): Promise<Record<string, Check>> {
+async function compileOwn(own: Files, schemas: readonly Listed[]): Promise<Record<string, Check>> {
   const { Ajv } = await import('ajv');
   const ajv = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true, strictRequired: false });
-  const broken = new Map<string, string>();
-  for (const name of names) {
-    const parsed = parse(own.read(pathOf(name)));
-    if ('complaint' in parsed) broken.set(name, parsed.complaint.message);
-    else ajv.addSchema(parsed.value as object, `${name}${ENDING}`);
-  }
+  const names = schemas.map(({ path }) => path.slice('schemas/'.length, -ENDING.length));
   // A schema of the root's may refer to a shipped one.
   for (const [name, { schema }] of Object.entries(VALIDATORS)) {
     if (!names.includes(name) && typeof schema === 'object') ajv.addSchema(schema, `${name}${ENDING}`);
   }
-  const compiled = names.map((name): [string, Check] => {
+  const troubles = new Map<string, string>();
+  const attempt = (name: string, work: () => void): void => {
     try {
-      const why = broken.get(name);
-      const check = why === undefined ? ajv.getSchema(`${name}${ENDING}`) : undefined;
-      return [name, check ?? refusing(name, why ?? 'it cannot be used')];
+      if (!troubles.has(name)) work();
     } catch (error) {
-      return [name, refusing(name, error instanceof Error ? error.message : 'it cannot be used')];
+      troubles.set(name, error instanceof Error ? error.message : 'it cannot be used');
     }
-  });
-  return Object.fromEntries(compiled);
+  };
+  for (const { path, kind } of schemas) {
+    const name = path.slice('schemas/'.length, -ENDING.length);
+    attempt(name, () => {
+      if (kind !== 'file') throw new Error('is not a regular file');
+      const parsed = parse(own.read(path));
+      if ('complaint' in parsed) throw new Error(parsed.complaint.message);
+      ajv.addSchema(parsed.value as object, `${name}${ENDING}`);
+    });
+  }
+  const compiled: Record<string, Check> = {};
+  for (const name of names) {
+    // After all are added, as they may refer to one another.
+    attempt(name, () => {
+      const check = ajv.getSchema(`${name}${ENDING}`);
+      if (check) compiled[name] = check;
+    });
+    compiled[name] ??= refusing(name, troubles.get(name) ?? 'it cannot be used');
+  }
+  return compiled;
 }
 
 /** What is checked against a broken schema is not accepted, and the schema is named. */

@@ -112,6 +112,7 @@ function send(url: URL, { headers, body }: BuiltRequest, limits: EndpointLimits)
       outgoing.destroy();
     };
 
+    // Errors may come more than once, and after the end: each listener stays.
     const outgoing = request(url, {
       method: 'POST',
       agent: false,
@@ -124,14 +125,13 @@ function send(url: URL, { headers, body }: BuiltRequest, limits: EndpointLimits)
         sent = true;
       });
     });
-    outgoing.once('error', (error) => done(false, explain(error, url)));
+    outgoing.on('error', (error) => done(false, explain(error, url)));
     outgoing.once('response', (incoming) => {
       head = { status: incoming.statusCode ?? 0, headers: plainHeaders(incoming.headers) };
       const decoder = DECODERS[String(incoming.headers['content-encoding'] ?? '').toLowerCase()]?.();
       const stream = decoder ? incoming.pipe(decoder) : incoming;
-      incoming.once('error', (error) => done(false, explain(error, url)));
-      incoming.once('aborted', () => done(false, 'the connection was lost in the middle of the answer'));
-      decoder?.once('error', () => done(false, 'the answer was compressed, and damaged'));
+      incoming.on('error', (error) => done(false, explain(error, url)));
+      decoder?.on('error', () => done(false, 'the answer was compressed, and damaged'));
       stream.on('data', (chunk: Buffer) => {
         const room = limits.answerBytes - size;
         chunks.push(chunk.subarray(0, room));
@@ -159,7 +159,7 @@ function explain(error: Error, url: URL): string {
     case 'EAI_AGAIN':
       return `the name ${url.hostname} cannot be resolved${isLoopback(url.hostname) ? '' : '; is the network up?'}`;
     case 'ECONNRESET':
-      return `${url.host} closed the connection`;
+      return `${url.host} broke off the connection`;
     default:
       return `${url.host}: ${code || 'the connection failed'}`;
   }

@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, readFileSync, type Stats, statSync, unlinkSync 
 import { chown, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import fastGlob from 'fast-glob';
-import { codeOf, FileError, type Files, type Listed, type Reservation } from '../ports/files.js';
+import { codeOf, type Files, fileError, folderError, type Listed, type Reservation } from '../ports/files.js';
 
 const TEMPORARY = /^\..*\.(\d+)\.[0-9a-f]+\.token-refresher\.tmp$/;
 const LEFT_OVER_AFTER = 10 * 60_000;
@@ -105,8 +105,10 @@ async function reserve(path: string, bytes: number): Promise<Reservation> {
     `.${basename(target)}.${process.pid}.${randomBytes(4).toString('hex')}.token-refresher.tmp`,
   );
   const before = await stat(target).catch(() => null);
+  await mkdir(dirname(target), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw folderError(error, 'cannot be written');
+  });
   try {
-    await makeFolder(dirname(target));
     await writeDurably(temporary, Buffer.alloc((before?.size ?? 0) + bytes, ' '));
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
@@ -161,14 +163,6 @@ async function realTarget(path: string, depth = 0): Promise<string> {
   }
 }
 
-async function makeFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 }).catch(async (error: unknown) => {
-    // On a read-only mount a recursive mkdir reports ENOENT.
-    if (codeOf(error) === 'ENOENT') throw Object.assign(new Error('read-only'), { code: 'EROFS' });
-    throw error;
-  });
-}
-
 function sweep(folder: string): void {
   let names: string[];
   try {
@@ -197,20 +191,4 @@ function isRunning(pid: number): boolean {
   } catch (error) {
     return codeOf(error) === 'EPERM';
   }
-}
-
-const CAUSES: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EROFS: 'it is on a read-only file system',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk quota is used up',
-  ENOENT: 'it does not exist',
-  EISDIR: 'it is a folder',
-  ELOOP: 'its symbolic links lead in a circle',
-};
-
-function fileError(error: unknown, what: string): FileError {
-  const code = codeOf(error);
-  return new FileError(code, `${what}: ${CAUSES[code] ?? code}`, error);
 }

@@ -26,7 +26,12 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
     if (engine?.signature === signature) return engine.handlebars;
     const handlebars = Handlebars.create();
     handlebars.registerHelper(HELPERS);
-    for (const [name, { files, listed }] of partials) handlebars.registerPartial(name, files.read(listed.path));
+    for (const [name, { files, listed }] of partials) {
+      handlebars.registerPartial(
+        name,
+        named(listed.path, () => handlebars.parse(files.read(listed.path))),
+      );
+    }
     compiled.clear();
     engine = { signature, handlebars };
     return handlebars;
@@ -45,7 +50,7 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
       const template = find(delivery).get(output);
       if (!template) throw new TemplateError(`templates/${delivery}/${output}.hbs`, 'there is no such template');
       const { files, listed } = template;
-      try {
+      return named(listed.path, () => {
         let known = compiled.get(output);
         if (known?.signature !== listed.signature) {
           const run = handlebars.compile(files.read(listed.path), { strict: true, noEscape: true });
@@ -53,12 +58,19 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
           compiled.set(output, known);
         }
         return known.run(context);
-      } catch (error) {
-        const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'it fails';
-        throw new TemplateError(listed.path, message, error);
-      }
+      });
     },
   };
+}
+
+/** Errors of Handlebars, with the template they are in. */
+function named<T>(file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : 'it fails';
+    throw new TemplateError(file, message.replace(/\n[-.]*\^?\s*/g, ' ').trim(), error);
+  }
 }
 
 /** What templates can call. */

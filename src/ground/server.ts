@@ -65,8 +65,11 @@ export function keyOf(name: string): string {
 }
 
 function withTransport(url: string | null, sse: boolean): string | null {
-  if (url === null || /\/(mcp|sse)\/?$/.test(url)) return url;
-  return `${url.replace(/\/+$/, '')}/${sse ? 'sse' : 'mcp'}`;
+  if (url === null) return null;
+  const query = /[?#].*$/.exec(url)?.[0] ?? '';
+  const path = url.slice(0, url.length - query.length);
+  if (/\/(mcp|sse)\/?$/.test(path)) return url;
+  return `${path.replace(/\/+$/, '')}/${sse ? 'sse' : 'mcp'}${query}`;
 }
 
 function isSseOnly(transports: readonly unknown[]): boolean {

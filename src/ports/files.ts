@@ -50,5 +50,28 @@ export class FileError extends Error {
 
 /** The system's code of an error, as `ENOENT`. */
 export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN';
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'UNKNOWN';
+}
+
+const CAUSES: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'it is on a read-only file system',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  ENOENT: 'it does not exist',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'what should be a folder is a file',
+  ELOOP: 'its symbolic links lead in a circle',
+};
+
+/** An error of the system as one for people: `cannot be written: the disk is full`. */
+export function fileError(error: unknown, what: string): FileError {
+  const code = codeOf(error);
+  return new FileError(code, `${what}: ${CAUSES[code] ?? code}`, error);
+}
+
+/** An error of a recursive mkdir, which reports ENOENT where the file system is read-only. */
+export function folderError(error: unknown, what: string): FileError {
+  return fileError(codeOf(error) === 'ENOENT' ? { code: 'EROFS' } : error, what);
 }

@@ -41,7 +41,9 @@ export interface Publisher {
     reveal: Reveal,
   ): { readonly outputs: readonly Preview[]; readonly problems: readonly Problem[] };
   join(world: World): Joined;
-  /** Names asked for that no template makes. */
+  /** Names that there is a template for, ... */
+  readonly knownOutputs: readonly string[];
+  /** ... and those asked for that there is none for. */
   readonly unknownOutputs: readonly string[];
 }
 
@@ -134,7 +136,8 @@ export function createPublisher(parts: PublishParts): Publisher {
       return render(output, file, entries, reveal);
     } catch (error) {
       if (!(error instanceof TemplateError || error instanceof SchemaError || isTomlError(error))) throw error;
-      return { text: null, servers: 0, problems: [problem(file, '', error.message)] };
+      const where = error instanceof TemplateError && error.file !== '' ? error.file : file;
+      return { text: null, servers: 0, problems: [problem(where, '', error.message)] };
     }
   };
 
@@ -180,9 +183,11 @@ export function createPublisher(parts: PublishParts): Publisher {
 
   return {
     join: joinOnce,
+    get knownOutputs() {
+      return templates.list().map(({ output }) => output);
+    },
     get unknownOutputs() {
-      const names = templates.list().map(({ output }) => output);
-      return (settings.outputs ?? []).filter((name) => !names.includes(name));
+      return settings.outputs?.filter((name) => !this.knownOutputs.includes(name)) ?? [];
     },
     async publish(world) {
       const joined = joinOnce(world);

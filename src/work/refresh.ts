@@ -2,7 +2,7 @@ import { type Grant, judge, takeGrant } from '../ground/answer.js';
 import { duration } from '../ground/duration.js';
 import type { Failure } from '../ground/failure.js';
 import type { Update } from '../ground/formats/format.js';
-import { afterCrash, afterFailure, afterSuccess, type History } from '../ground/history.js';
+import { afterCrash, afterFailure, afterSuccess, type History, type Verdict } from '../ground/history.js';
 import { jwtLife } from '../ground/jwt.js';
 import { SKEW_NOTICED, tokenTime } from '../ground/plan.js';
 import { isRecipe, type Recipe } from '../ground/recipe.js';
@@ -213,16 +213,16 @@ export function createRefresh(parts: RefreshParts): Refresh {
     if (failure.retryAfter !== undefined) hosts.hold(recipe.endpoint.host, now + failure.retryAfter);
     await record(next);
     reached('recorded');
-    tell(found, next);
+    tell(found, next, history.subject === found.subject ? history.verdict : null);
     return { outcome: 'failed', failure };
   };
 
-  const tell = ({ token }: Case, { verdict, lastAttempt }: History): void => {
+  const tell = ({ token }: Case, { verdict, lastAttempt }: History, before: Verdict | null): void => {
     if (!verdict) return;
     const about = { token: token.name, file: token.file };
     const again = verdict.retryAt === null ? null : duration(verdict.retryAt - (lastAttempt?.at ?? 0));
     const head = `${labelOf(token)}: refresh failed (${verdict.code}): ${verdict.detail}`;
-    if (verdict.kind === 'dead' && verdict.count === 1) {
+    if (verdict.kind === 'dead' && before?.kind !== 'dead') {
       const next = again === null ? 'It will not be asked for again' : `It will be asked for once more in ${again}`;
       log.warning('REFRESH', `${head}. ${next}; a new login is needed: ${loginOf(token)}`, about);
     } else if (verdict.kind === 'dead') {

@@ -4,7 +4,7 @@ import lockfile from 'proper-lockfile';
 import { fileNameFor } from '../../ground/file-name.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Digest } from '../../ports/digest.js';
-import { codeOf, FileError } from '../../ports/files.js';
+import { codeOf, FileError, fileError, folderError } from '../../ports/files.js';
 import type { Lock, Locks } from '../../ports/locks.js';
 import { lifeOf, ownIdentity, type ProcessIdentity } from './process-identity.js';
 
@@ -30,7 +30,7 @@ interface OwnerNote extends ProcessIdentity {
 export function folderLocks(folder: string, clock: Clock, digest: Digest): Locks {
   return {
     async acquire(name, patience) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makePrivateFolder(folder);
       const base = join(folder, fileNameFor(name, digest));
       const until = clock.monotonic() + patience;
       for (;;) {
@@ -41,6 +41,14 @@ export function folderLocks(folder: string, clock: Clock, digest: Digest): Locks
       }
     },
   };
+}
+
+export function makePrivateFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw folderError(error, `the folder ${folder} cannot be made`);
+  }
 }
 
 /** Takes a lock if it is free or its owner is dead. */
@@ -77,18 +85,27 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
   } catch (error) {
     const code = codeOf(error);
     if (code === 'ELOCKED') return null;
-    throw new FileError(code, `the lock ${base} cannot be taken: ${code}`, error);
+    throw new FileError(code, `the lock ${base} cannot be taken: ${fileError(error, '').message.slice(2)}`, error);
   }
 }
 
+export interface LockOwner {
+  readonly pid: number;
+  /** Epoch seconds. */
+  readonly since: number;
+  /** Whether it is a process of this machine, so that its number means something here. */
+  readonly here: boolean;
+}
+
 /** Who holds a lock, as far as this machine can tell. */
-export function lockOwner(base: string): (ProcessIdentity & { readonly since: number }) | null {
+export function lockOwner(base: string): LockOwner | null {
   const note = readNote(base);
   if (!note) return null;
+  const { pid, since } = note;
   const life = lifeOf(note);
-  if (life === 'alive') return note;
-  if (life === 'dead') return null;
-  return Date.now() - statSync(`${base}.lock`).mtimeMs < STALE_MS ? note : null;
+  if (life !== 'elsewhere') return life === 'alive' ? { pid, since, here: true } : null;
+  const renewed = statSync(`${base}.lock`, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  return Date.now() - renewed < STALE_MS ? { pid, since, here: false } : null;
 }
 
 /**

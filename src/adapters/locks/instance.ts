@@ -1,8 +1,8 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../ports/clock.js';
 import type { Instance } from '../../ports/instance.js';
-import { lockOwner, tryAcquire } from './folder-locks.js';
+import { lockOwner, makePrivateFolder, tryAcquire } from './folder-locks.js';
 
 const PID_FILE = 'token_refresher.pid';
 const POLL_SECONDS = 0.1;
@@ -13,7 +13,7 @@ export function lockedInstance(root: string, clock: Clock): Instance {
   const pidFile = join(root, PID_FILE);
   return {
     async claim() {
-      mkdirSync(join(root, '.token-refresher'), { recursive: true, mode: 0o700 });
+      makePrivateFolder(join(root, '.token-refresher'));
       const lock = await tryAcquire(base, Number.POSITIVE_INFINITY);
       if (!lock) return null;
       rmSync(pidFile, { force: true });
@@ -34,6 +34,7 @@ export function lockedInstance(root: string, clock: Clock): Instance {
       // The owner of the lock is asked, never whatever the PID file says: that number may be a stranger's by now.
       const owner = lockOwner(base);
       if (!owner) return true;
+      if (!owner.here) return false;
       process.kill(owner.pid, 'SIGTERM');
       const until = clock.monotonic() + patience;
       while (lockOwner(base)?.pid === owner.pid) {
