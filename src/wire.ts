@@ -25,6 +25,7 @@ import { createLoader } from './work/load.js';
 import { createPublisher } from './work/publish.js';
 import { createRefresh, type Step } from './work/refresh.js';
 import { createRefresher } from './work/refresher.js';
+import { createRender } from './work/render.js';
 import { createSurveyor } from './work/survey.js';
 
 /** What the program stands on; tests pass their own. */
@@ -54,7 +55,7 @@ export async function wire(on: Foundations): Promise<App> {
   const templates = handlebarsTemplates(own, shipped, settings.delivery);
   const locks = folderLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
   const store = tokenFiles(own, documents, locks);
-  const histories = historyFiles(own, sha256);
+  const histories = historyFiles(own, documents, sha256);
   const hosts = createHosts(log);
   const { timing, allowHttp } = settings;
   const survey = createSurveyor({ histories, digest: sha256, timing, allowHttp, hosts });
@@ -69,7 +70,8 @@ export async function wire(on: Foundations): Promise<App> {
       new Set([...own.list(['templates/*/*.hbs']), ...shipped.list(['templates/*/*.hbs'])].map(outputName)),
     tokenFiles: settings.tokenFiles,
   });
-  const publisher = createPublisher({ files: own, documents, templates, parseToml: readToml, settings, self: on.self });
+  const render = createRender({ documents, templates, parseToml: readToml, settings, self: on.self });
+  const publisher = createPublisher({ files: own, templates, render, settings });
   const refresh = createRefresh({
     store,
     histories,
@@ -111,8 +113,7 @@ export async function wire(on: Foundations): Promise<App> {
     },
     look() {
       const world = loader.load(clock.monotonic());
-      const surveyed = world.tokens.map((token) => survey(token, world, clock.now(), false));
-      return { world, surveyed };
+      return { world, surveyed: survey.all(world, clock.now(), false) };
     },
     sweep: () => own.sweep(['.', '.oauth-tokens', '.token-refresher', '.token-refresher/attempts']),
     close: async () => watcher?.close(),

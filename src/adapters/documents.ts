@@ -82,7 +82,10 @@ function complaints(errors: readonly ErrorObject[]): Complaint[] {
     if (keyword === 'if' || (['anyOf', 'oneOf'].includes(keyword) && found.has(instancePath))) continue;
     found.set(instancePath, messageOf(error));
   }
-  return [...found].map(([pointer, message]) => ({ pointer, message }));
+  // Of a place and what is in it, only the latter: the branches of anyOf that do not apply complain of the former.
+  const places = [...found.keys()];
+  const inner = places.filter((place) => !places.some((other) => other.startsWith(`${place}/`)));
+  return inner.map((pointer) => ({ pointer, message: found.get(pointer) ?? '' }));
 }
 
 function messageOf({ keyword, message, params, parentSchema }: ErrorObject): string {

@@ -3,7 +3,15 @@ import { lstatSync, readdirSync, readFileSync, type Stats, statSync, unlinkSync 
 import { chown, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import fastGlob from 'fast-glob';
-import { codeOf, type Files, fileError, folderError, type Listed, type Reservation } from '../ports/files.js';
+import {
+  codeOf,
+  FileError,
+  type Files,
+  fileError,
+  folderError,
+  type Listed,
+  type Reservation,
+} from '../ports/files.js';
 
 const TEMPORARY = /^\..*\.(\d+)\.[0-9a-f]+\.token-refresher\.tmp$/;
 const LEFT_OVER_AFTER = 10 * 60_000;
@@ -75,9 +83,9 @@ export function lastingFiles(files: Files): Files {
 }
 
 function look(absolute: string, path: string): Listed | null {
-  const found = statOrNull(absolute);
+  const found = orNull(() => statSync(absolute, { throwIfNoEntry: false }));
   if (!found) {
-    const link = lstatSync(absolute, { throwIfNoEntry: false });
+    const link = orNull(() => lstatSync(absolute));
     return link ? { path, kind: 'dangling', signature: `dangling:${link.ino}`, size: 0 } : null;
   }
   const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other';
@@ -86,11 +94,12 @@ function look(absolute: string, path: string): Listed | null {
   return { path, kind, signature, size: found.size };
 }
 
-function statOrNull(absolute: string): Stats | null {
+/** Null also for links in a circle, and where a folder on the way may not be entered or is none. */
+function orNull(look: () => Stats | undefined): Stats | null {
   try {
-    return statSync(absolute, { throwIfNoEntry: false }) ?? null;
+    return look() ?? null;
   } catch {
-    return null; // links in a circle, or a folder on the way that may not be entered
+    return null;
   }
 }
 
@@ -105,9 +114,12 @@ async function reserve(path: string, bytes: number): Promise<Reservation> {
     `.${basename(target)}.${process.pid}.${randomBytes(4).toString('hex')}.token-refresher.tmp`,
   );
   const before = await stat(target).catch(() => null);
-  await mkdir(dirname(target), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-    throw folderError(error, 'cannot be written');
-  });
+  if (before && !before.isFile()) throw new FileError('EEXIST', 'cannot be written: it is not a regular file');
+  if (target === path) {
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw folderError(error, 'cannot be written');
+    });
+  }
   try {
     await writeDurably(temporary, Buffer.alloc((before?.size ?? 0) + bytes, ' '));
   } catch (error) {

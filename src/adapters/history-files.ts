@@ -1,12 +1,13 @@
 import { fileNameFor } from '../ground/file-name.js';
+import type { HistoryFile } from '../ground/file-types.js';
 import { type History, NO_HISTORY } from '../ground/history.js';
-import { isRecord } from '../ground/problem.js';
 import type { Digest } from '../ports/digest.js';
-import type { Files } from '../ports/files.js';
+import type { Documents } from '../ports/documents.js';
+import { FileError, type Files } from '../ports/files.js';
 import type { HistoryStore } from '../ports/stores.js';
 
 /** The attempt journal: `.token-refresher/attempts/NAME.json`, one for each token. */
-export function historyFiles(files: Files, digest: Digest): HistoryStore {
+export function historyFiles(files: Files, documents: Documents, digest: Digest): HistoryStore {
   const known = new Map<string, { signature: string; history: History }>();
   const pathOf = (token: string): string => `.token-refresher/attempts/${fileNameFor(token, digest)}.json`;
   const signatureOf = (path: string): string => files.look(path)?.signature ?? '';
@@ -16,7 +17,7 @@ export function historyFiles(files: Files, digest: Digest): HistoryStore {
       const signature = signatureOf(path);
       const before = known.get(token);
       if (before?.signature === signature) return before.history;
-      const history = { ...NO_HISTORY, ...(signature === '' ? {} : readHistory(files, path)), token };
+      const history = { ...NO_HISTORY, ...(signature === '' ? {} : readHistory(files, documents, path)), token };
       known.set(token, { signature, history });
       return history;
     },
@@ -24,18 +25,20 @@ export function historyFiles(files: Files, digest: Digest): HistoryStore {
       const path = pathOf(history.token);
       // Remembered even if the disk refuses, so that a verdict is not forgotten and a server not asked again.
       known.set(history.token, { signature: signatureOf(path), history });
-      await files.write(path, `${JSON.stringify(history)}\n`);
+      await files.write(path, `${JSON.stringify(history satisfies HistoryFile)}\n`);
       known.set(history.token, { signature: signatureOf(path), history });
     },
   };
 }
 
-/** A damaged journal is an empty one: it only ever makes the program more careful. */
-function readHistory(files: Files, path: string): Partial<History> {
+/** A damaged journal is an empty one: the refresh token itself is in its own file, and good. */
+function readHistory(files: Files, documents: Documents, path: string): Partial<History> {
   try {
-    const value: unknown = JSON.parse(files.read(path));
-    return isRecord(value) && typeof value.generation === 'number' ? value : {};
-  } catch {
-    return {};
+    const parsed = documents.parse(files.read(path));
+    const good = 'value' in parsed && documents.validate('history', parsed.value).length === 0;
+    return good ? (parsed.value as HistoryFile) : {};
+  } catch (error) {
+    if (error instanceof FileError) return {};
+    throw error;
   }
 }

@@ -22,15 +22,21 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
   };
   const prepare = (): typeof Handlebars => {
     const partials = find('partials');
-    const signature = JSON.stringify([...partials].map(([name, { listed }]) => [name, listed.signature]));
+    const signature = signatureOf(partials);
     if (engine?.signature === signature) return engine.handlebars;
     const handlebars = Handlebars.create();
     handlebars.registerHelper(HELPERS);
     for (const [name, { files, listed }] of partials) {
-      handlebars.registerPartial(
-        name,
-        named(listed.path, () => handlebars.parse(files.read(listed.path))),
-      );
+      const text = files.read(listed.path);
+      try {
+        handlebars.parse(text);
+        handlebars.registerPartial(name, text);
+      } catch (error) {
+        // It is wrong where it is included, and says itself that it is.
+        handlebars.registerPartial(name, () => {
+          throw templateError(listed.path, error);
+        });
+      }
     }
     compiled.clear();
     engine = { signature, handlebars };
@@ -38,19 +44,21 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
   };
 
   return {
-    list: () =>
-      [...find(delivery)].map(([output, { files, listed }]) => ({
+    list() {
+      const partials = signatureOf(find('partials'));
+      return [...find(delivery)].map(([output, { files, listed }]) => ({
         output,
         file: listed.path,
         own: files !== shipped,
-        signature: listed.signature,
-      })),
+        signature: `${listed.signature} ${partials}`,
+      }));
+    },
     render(output, context) {
       const handlebars = prepare();
       const template = find(delivery).get(output);
       if (!template) throw new TemplateError(`templates/${delivery}/${output}.hbs`, 'there is no such template');
       const { files, listed } = template;
-      return named(listed.path, () => {
+      try {
         let known = compiled.get(output);
         if (known?.signature !== listed.signature) {
           const run = handlebars.compile(files.read(listed.path), { strict: true, noEscape: true });
@@ -58,19 +66,22 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
           compiled.set(output, known);
         }
         return known.run(context);
-      });
+      } catch (error) {
+        throw templateError(listed.path, error);
+      }
     },
   };
 }
 
-/** Errors of Handlebars, with the template they are in. */
-function named<T>(file: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    const message = error instanceof Error ? error.message : 'it fails';
-    throw new TemplateError(file, message.replace(/\n[-.]*\^?\s*/g, ' ').trim(), error);
-  }
+function signatureOf(found: ReadonlyMap<string, { readonly listed: Listed }>): string {
+  return JSON.stringify([...found].map(([name, { listed }]) => [name, listed.signature]));
+}
+
+/** An error of Handlebars, with the template it is in. */
+function templateError(file: string, error: unknown): TemplateError {
+  if (error instanceof TemplateError) return error;
+  const message = error instanceof Error ? error.message : 'it fails';
+  return new TemplateError(file, message.replace(/\n[-.]*\^?\s*/g, ' ').trim(), error);
 }
 
 /** What templates can call. */

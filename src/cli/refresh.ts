@@ -20,11 +20,13 @@ export async function refresh({ app, flags, words, terminal }: Context): Promise
       }
       if (!asked && !plan.refresh) return { name, file, outcome: 'not due', reason: plan.reason };
       const result = await app.refresher.refresh(token, recipe.endpoint.host, world, asked ? 'person' : 'schedule');
-      const reason = result.outcome === 'failed' ? result.failure.detail : null;
+      const reason = result.outcome === 'failed' ? result.failure.detail : 'reason' in result ? result.reason : null;
       return { name, file, outcome: result.outcome.replaceAll('_', ' '), reason };
     }),
   );
-  const failed = outcomes.filter(({ outcome }) => ['failed', 'busy', 'gone'].includes(outcome));
+  const failed = outcomes.filter(
+    ({ outcome }) => ['failed', 'busy', 'gone'].includes(outcome) || (asked && outcome === 'not due'),
+  );
   if (flags.json === true) terminal.print(JSON.stringify({ tokens: outcomes }, null, 2));
   else {
     for (const one of outcomes) {

@@ -40,15 +40,14 @@ const JUST_BOOTED = 300;
 
 /** THE loop: events only wake it; a scan of the world decides. */
 export async function runLoop(parts: LoopParts, signal: AbortSignal, force: boolean): Promise<void> {
-  const { loader, survey, refresher, publisher, hosts, clock, follow, report } = parts;
+  const { loader, survey, refresher, publisher, clock, follow, report } = parts;
   let cause: Cycle['cause'] = 'start';
   while (!signal.aborted) {
     const began = clock.monotonic();
     await follow();
     const world = loader.load(began);
     const now = clock.now();
-    const surveyed = world.tokens.map((token) => survey(token, world, now, force && cause === 'start'));
-    if (cause === 'start') for (const { history } of surveyed) hosts.recall(history);
+    const surveyed = survey.all(world, now, force && cause === 'start');
     const awoke = cause === 'clock' || (cause === 'start' && clock.uptime() < JUST_BOOTED);
     refresher.start(surveyed, world, force && cause === 'start' ? 'person' : 'schedule', awoke);
     const published = await publisher.publish(world);
@@ -91,15 +90,14 @@ async function sleepUntilNext(
 
 /** One pass that waits for what it started: `--once`. A lost answer is asked for again once, within `patience`. */
 export async function runOnce(parts: LoopParts, force: boolean, patience: number): Promise<Cycle> {
-  const { loader, survey, refresher, publisher, hosts, clock, report } = parts;
+  const { loader, survey, refresher, publisher, clock, report } = parts;
   const began = clock.monotonic();
   const look = (): { world: World; surveyed: Surveyed[] } => {
     const world = loader.load(clock.monotonic());
-    return { world, surveyed: world.tokens.map((token) => survey(token, world, clock.now(), false)) };
+    return { world, surveyed: survey.all(world, clock.now(), false) };
   };
   let { world, surveyed } = look();
-  for (const { history } of surveyed) hosts.recall(history);
-  const asked = force ? world.tokens.map((token) => survey(token, world, clock.now(), true)) : surveyed;
+  const asked = force ? survey.all(world, clock.now(), true) : surveyed;
   refresher.start(asked, world, force ? 'person' : 'schedule', false);
   for (let retried = false; refresher.inFlight > 0; ) {
     await refresher.settled();

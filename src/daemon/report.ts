@@ -86,8 +86,10 @@ function createTroubleReport(
   return (problems, listings, warnings) => {
     const now = new Map<string, string>();
     const tell = (level: 'warning' | 'error', kind: 'SCAN' | 'CONFIG', line: string, file: string): void => {
-      now.set(line, file);
-      if (!before.has(line)) log[level](kind, line, { file });
+      // Positions and counts move with every edit elsewhere; the trouble is the same.
+      const trouble = line.replace(/\d+/g, '#');
+      now.set(trouble, file);
+      if (!before.has(trouble)) log[level](kind, line, { file });
     };
     for (const one of problems) tell(one.severity, 'SCAN', problemLine(one), one.file);
     for (const { file, message } of warnings) tell('warning', 'CONFIG', `${file}: ${message}`, file);

@@ -48,7 +48,8 @@ export function judge(
   const { status, headers } = answer;
   const document = readBody(answer.body);
   const code = document && errorCode(document);
-  const retryAfter = readRetryAfter(headers['retry-after'], now);
+  // A date is the server's: so is the time it is compared with.
+  const retryAfter = readRetryAfter(headers['retry-after'], dateOf(answer) ?? now);
   const more = retryAfter === null ? {} : { retryAfter };
   if (code) {
     const described = document?.error_description;
@@ -71,6 +72,12 @@ export function judge(
     detail: `the server answered HTTP ${status} without an OAuth error code`,
     ...more,
   };
+}
+
+/** The answer's own `Date`, epoch seconds. */
+export function dateOf({ headers }: Answer): number | null {
+  const date = Date.parse(headers.date ?? '') / 1000;
+  return Number.isNaN(date) ? null : date;
 }
 
 /** `Retry-After` (RFC 9110 section 10.2.3) in seconds from now, at most a day; null when absent or no such thing. */

@@ -157,6 +157,39 @@ export interface Texts1 {
 }
 
 /**
+ * .token-refresher/attempts/*.json: what is remembered of one token. Times are epoch seconds; nothing in it is secret.
+ */
+export interface HistoryFile {
+  token: string;
+  generation: number;
+  pending: {
+    spent: string;
+    at: number;
+  } | null;
+  lastAttempt: {
+    at: number;
+    outcome: 'success' | 'dead' | 'configuration' | 'transient' | 'lost' | 'local';
+    code?: string;
+  } | null;
+  subject: string | null;
+  verdict: {
+    kind: 'dead' | 'configuration' | 'transient' | 'lost' | 'local' | 'braked';
+    code: string;
+    detail: string;
+    count: number;
+    retryAt: number | null;
+    doubtful: boolean;
+  } | null;
+  succeededAt: number | null;
+  lifetime: number | null;
+  uncalled: number[];
+  hostHeld: {
+    host: string;
+    until: number;
+  } | null;
+}
+
+/**
  * What `status --json` prints. Times are epoch seconds.
  */
 export interface StatusReport {

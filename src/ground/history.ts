@@ -18,7 +18,7 @@ export interface History {
   /** Seconds, from the last answer. */
   readonly lifetime: number | null;
   /** Times of recent refreshes that the token's lifetime did not call for. */
-  readonly uncalled: readonly number[];
+  readonly uncalled: number[];
   /** Until when the server asked to be left alone. */
   readonly hostHeld: { readonly host: string; readonly until: number } | null;
 }

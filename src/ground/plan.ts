@@ -42,6 +42,8 @@ export interface Plan {
 
 /** Below this, a difference between two clocks is the network's and the `Date` header's coarseness. */
 export const SKEW_NOTICED = 60;
+/** Retry-After is taken for a day at the most: a hold that lasts longer is of a clock that has since been set back. */
+const HOLD_MOST = 86_400;
 /** Spreads the refreshes of tokens that end together, without moving any of them noticeably. */
 const JITTER_SHARE = 0.01;
 const JITTER_MOST = 30;
@@ -78,16 +80,17 @@ export function planFor(token: Token, facts: Facts): Plan {
     const state = expired || ends === null ? (expired ? 'expired' : 'unknown') : 'valid';
     return { refresh: false, at: expired || ends === null ? null : at(ends), state, reason: facts.obstacle };
   }
+  const held = facts.hostHeldUntil > now && facts.hostHeldUntil <= now + HOLD_MOST;
+  if (held && (facts.forced || !history.verdict)) {
+    const reason = 'its host asked to be left alone until then';
+    return { refresh: false, at: facts.hostHeldUntil, state: expired ? 'expired' : 'valid', reason };
+  }
   if (facts.forced) return { refresh: true, at: now, state: 'due', reason: 'asked for' };
   if (history.pending?.spent === facts.spends) {
     return { refresh: true, at: now, state: 'due', reason: 'the answer to its last request was lost' };
   }
   const verdict = history.subject === facts.subject ? history.verdict : null;
   if (verdict) return afterVerdict(verdict, history, facts, expired);
-  if (facts.hostHeldUntil > now) {
-    const state = expired ? 'expired' : 'valid';
-    return { refresh: false, at: facts.hostHeldUntil, state, reason: 'its host asked to be left alone until then' };
-  }
   if (!token.access) return { refresh: true, at: now, state: 'due', reason: 'there is no access token yet' };
   if (ends === null) return { refresh: false, at: null, state: 'unknown', reason: 'nothing tells when it expires' };
 
@@ -106,7 +109,10 @@ export function planFor(token: Token, facts: Facts): Plan {
 
 function afterVerdict(verdict: Verdict, history: History, facts: Facts, expired: boolean): Plan {
   const state = stateOf(verdict, expired);
-  const retryAt = verdict.retryAt === null ? null : Math.max(verdict.retryAt, facts.hostHeldUntil);
+  const retryAt =
+    verdict.retryAt === null
+      ? null
+      : Math.max(verdict.retryAt, facts.hostHeldUntil <= facts.now + HOLD_MOST ? facts.hostHeldUntil : 0);
   if (retryAt === null) return { refresh: false, at: null, state, reason: verdict.detail };
   // After the clock was set back a pause could last for years.
   const clockSetBack = history.lastAttempt !== null && history.lastAttempt.at > facts.now + SKEW_NOTICED;

@@ -1,6 +1,5 @@
 import pLimit, { type LimitFunction } from 'p-limit';
-import type { Answer } from '../ground/answer.js';
-import type { History } from '../ground/history.js';
+import { type Answer, dateOf } from '../ground/answer.js';
 import { SKEW_NOTICED } from '../ground/plan.js';
 import type { Log } from '../ports/log.js';
 import type { HostKnowledge } from './survey.js';
@@ -14,8 +13,6 @@ export interface Hosts extends HostKnowledge {
   /** Compares the answer's `Date` with this machine's clock. */
   measure(host: string, answer: Answer, now: number): void;
   hold(host: string, until: number): void;
-  /** Takes over what was remembered of a host by another process, or before a restart. */
-  recall(history: History): void;
   /** The wall clock was set: what was measured against it no longer holds. */
   forgetSkews(): void;
 }
@@ -40,8 +37,8 @@ export function createHosts(log: Log): Hosts {
       return limit;
     },
     measure(host, answer, now) {
-      const date = Date.parse(answer.headers.date ?? '') / 1000;
-      if (Number.isNaN(date)) return;
+      const date = dateOf(answer);
+      if (date === null) return;
       const skew = now - date;
       const noticed = Math.abs(skew) > SKEW_NOTICED;
       if (noticed && Math.abs(skew - (skews.get(host) ?? 0)) > SKEW_NOTICED) {

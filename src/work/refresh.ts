@@ -22,7 +22,8 @@ import { type Surveyed, type Surveyor, spendsOf } from './survey.js';
 export type Asker = 'schedule' | 'person' | 'rejection';
 
 export type Result =
-  | { readonly outcome: 'refreshed' | 'adopted' | 'not_due' | 'busy' | 'gone' }
+  | { readonly outcome: 'refreshed' | 'adopted' | 'busy' | 'gone' }
+  | { readonly outcome: 'not_due'; readonly reason: string }
   | { readonly outcome: 'failed'; readonly failure: Failure };
 
 /** The steps of a refresh, in order; tests end the process at each. */
@@ -59,6 +60,12 @@ interface Case extends Surveyed {
 
 export function createRefresh(parts: RefreshParts): Refresh {
   const { store, histories, endpoint, locks, hosts, survey, clock, digest, log, reached } = parts;
+  /** What this machine's disk has last refused for each token: told once, not at every attempt. */
+  const refused = new Map<string, string>();
+  const tellRefusal = ({ name, file }: Pick<Token, 'name' | 'file'>, message: string): void => {
+    if (refused.get(name) !== message) log.error('REFRESH', message, { token: name, file });
+    refused.set(name, message);
+  };
 
   const underLock = async (seen: Token, world: World, asker: Asker, lock: Lock): Promise<Result> => {
     const token = await store.reread(seen);
@@ -66,9 +73,10 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const changed = token.access?.reveal() !== seen.access?.reveal();
     // Somebody else was faster: what they got is as new as anything this process could ask for.
     if (changed && asker !== 'schedule') return { outcome: 'adopted' };
-    const surveyed = survey(token, world, clock.now(), asker !== 'schedule');
+    const surveyed = survey.one(token, world, clock.now(), asker !== 'schedule');
     const { recipe } = surveyed;
-    if (!surveyed.plan.refresh || !isRecipe(recipe)) return { outcome: changed ? 'adopted' : 'not_due' };
+    if (!surveyed.plan.refresh || !isRecipe(recipe))
+      return changed ? { outcome: 'adopted' } : { outcome: 'not_due', reason: surveyed.plan.reason };
     return attempt({ ...surveyed, recipe, world, asker, lock, spent: spendsOf(token, digest) });
   };
 
@@ -194,6 +202,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const uncalled = asker === 'person' ? [] : history.uncalled;
     const next = afterSuccess({ ...history, uncalled }, { now, called, subject, lifetime });
     await record(next);
+    refused.delete(token.name);
     reached('recorded');
     const ends = update?.expiresAt ?? null;
     const told = ends === null ? 'nothing tells when it expires' : `expires in ${duration(Math.max(0, ends - now))}`;
@@ -222,6 +231,8 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const about = { token: token.name, file: token.file };
     const again = verdict.retryAt === null ? null : duration(verdict.retryAt - (lastAttempt?.at ?? 0));
     const head = `${labelOf(token)}: refresh failed (${verdict.code}): ${verdict.detail}`;
+    if (verdict.kind === 'local') return tellRefusal(token, `${head}. It will be tried again until that is mended`);
+    refused.delete(token.name);
     if (verdict.kind === 'dead' && before?.kind !== 'dead') {
       const next = again === null ? 'It will not be asked for again' : `It will be asked for once more in ${again}`;
       log.warning('REFRESH', `${head}. ${next}; a new login is needed: ${loginOf(token)}`, about);
@@ -237,7 +248,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
   /** The subject of verdicts passed on the tokens as they are on disk now. */
   const subjectNow = async ({ token, world, subject }: Case): Promise<string> => {
     const there = await store.reread(token);
-    return there ? survey(there, world, clock.now(), false).subject : subject;
+    return there ? survey.one(there, world, clock.now(), false).subject : subject;
   };
 
   const record = async (history: History): Promise<void> => {
@@ -245,7 +256,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
       await histories.write(history);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
-      log.warning('REFRESH', `the journal ${error.message}; this process remembers`, { token: history.token });
+      log.debug('REFRESH', `the journal ${error.message}; this process remembers`, { token: history.token });
     }
   };
 
@@ -255,7 +266,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
       lock = await locks.acquire(seen.name, LOCK_PATIENCE);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
-      log.error('REFRESH', `${seen.file}: ${error.message}`, { token: seen.name, file: seen.file });
+      tellRefusal(seen, `${labelOf(seen)}: ${error.message}`);
       return { outcome: 'failed', failure: { kind: 'local', code: 'cannot_save', detail: error.message } };
     }
     if (!lock) return { outcome: 'busy' };

@@ -29,6 +29,8 @@ export interface Refresher {
   stop(): void;
 }
 
+const STOPPED: Result = { outcome: 'not_due', reason: 'the program is being stopped' };
+
 export function createRefresher(
   refresh: Refresh,
   hosts: Hosts,
@@ -50,7 +52,7 @@ export function createRefresher(
     if (running) return running;
     const run = async (): Promise<Result> => {
       if (delay > 0) await clock.sleep(delay);
-      return hosts.limit(host)(async () => (stopped ? { outcome: 'not_due' } : refresh(token, world, asker)));
+      return hosts.limit(host)(async () => (stopped ? STOPPED : refresh(token, world, asker)));
     };
     const promise = run().finally(() => inFlight.delete(token.name));
     inFlight.set(token.name, promise);

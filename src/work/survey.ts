@@ -30,9 +30,14 @@ export interface HostKnowledge {
   /** This machine's clock minus the host's, in seconds. */
   skewOf(host: string): number;
   heldUntil(host: string): number;
+  /** Takes over what was remembered of a host by another process, or before a restart. */
+  recall(history: History): void;
 }
 
-export type Surveyor = (token: Token, world: World, now: number, forced: boolean) => Surveyed;
+export interface Surveyor {
+  one(token: Token, world: World, now: number, forced: boolean): Surveyed;
+  all(world: World, now: number, forced: boolean): Surveyed[];
+}
 
 export function createSurveyor(parts: SurveyParts): Surveyor {
   const { histories, digest, timing, allowHttp, hosts } = parts;
@@ -51,9 +56,10 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
     return identified;
   };
 
-  return (token, world, now, forced) => {
+  const one: Surveyor['one'] = (token, world, now, forced) => {
     const { recipe, subject, spends } = identify(token, world);
     const history = histories.read(token.name);
+    hosts.recall(history);
     const host = isRecipe(recipe) ? recipe.endpoint.host : '';
     const skew = hosts.skewOf(host);
     const plan = planFor(token, {
@@ -68,6 +74,15 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
       forced,
     });
     return { token, recipe, history, subject, plan, expiresAt: expiresAt(token, skew) };
+  };
+
+  return {
+    one,
+    all(world, now, forced) {
+      // First all of them: what one token's server has asked for holds for the others of its host.
+      for (const { name } of world.tokens) hosts.recall(histories.read(name));
+      return world.tokens.map((token) => one(token, world, now, forced));
+    },
   };
 }
 

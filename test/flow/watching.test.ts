@@ -1,0 +1,267 @@
+import { mkdirSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { start, until } from '../fixtures/program.js';
+import { define, egress, open } from '../fixtures/registry.js';
+import { Root } from '../fixtures/root.js';
+
+/** What the contract grants a change on disk until it is in the outputs, in seconds. */
+const SOON = 1;
+
+const keys = (root: Root): string =>
+  root.has('.oauth-tokens/mcp.json') ? Object.keys(root.json('.oauth-tokens/mcp.json').mcpServers).join() : '-';
+const log = (root: Root): string => (root.has('token_refresher.log') ? root.text('token_refresher.log') : '');
+const cycles = (root: Root): number => log(root).split('cycle completed').length - 1;
+
+/** A daemon that has told of its first cycle. */
+async function daemon(root: Root, args: readonly string[] = [], environment: Record<string, string> = {}) {
+  const started = start(root.path, args, environment);
+  await until(() => cycles(root) > 0 && root.has('.oauth-tokens'), 'the first cycle');
+  return started;
+}
+
+function replace(root: Root, path: string, content: object): void {
+  writeFileSync(root.full(`${path}.swap`), JSON.stringify(content));
+  renameSync(root.full(`${path}.swap`), root.full(path));
+}
+
+describe('a change is in the outputs within a second', () => {
+  const A = 'registry/servers/a.json';
+  it.each<[what: string, change: (root: Root) => void, keys: string]>([
+    ['a definition changed', (root) => root.write(A, open('x')), 'b,x'],
+    ['one renamed over another', (root) => replace(root, A, open('x')), 'b,x'],
+    ['a new one', (root) => define(root, 'c.json', open('c')), 'a,b,c'],
+    ['one moved away', (root) => renameSync(root.full(A), root.full('a.json')), 'b'],
+    ['one deleted', (root) => unlinkSync(root.full(A)), 'b'],
+    ['all of them deleted', (root) => root.remove('registry'), ''],
+    ['one switched off', (root) => define(root, 'server_state.json', { '/a': false }), 'b'],
+    ['an output deleted', (root) => unlinkSync(root.full('.oauth-tokens/mcp.json')), 'a,b'],
+    ['an output spoilt', (root) => root.write('.oauth-tokens/mcp.json', '{"mcpServers": {}}'), 'a,b'],
+    [
+      'a template of its own',
+      (root) =>
+        root.write('templates/http/mcp.json.hbs', '{"mcpServers":{"t":{"type":"http","url":"http://t.test/"}}}'),
+      't',
+    ],
+  ])('%s', async (_, change, expected) => {
+    const root = define(define(new Root(), 'a.json', open('a')), 'b.json', open('b'));
+    await daemon(root);
+    await until(() => keys(root) === 'a,b', 'the first outputs');
+    change(root);
+    await until(() => keys(root) === expected, `${expected} within a second`, SOON);
+  });
+
+  it('folders that come later, and go, and come again', async () => {
+    const root = new Root();
+    await daemon(root);
+    for (const round of ['a', 'b', 'c']) {
+      define(root, `${round}.json`, open(round));
+      await until(() => keys(root) === round, `registry/servers made, round ${round}`, SOON);
+      root.write('registry/providers/x.json', '{');
+      await until(() => log(root).split('registry/providers/x.json: ').length > 1, 'registry/providers made', SOON);
+      define(root, 'later.json', open(`${round}-later`));
+      await until(() => keys(root) === `${round},${round}-later`, 'a file in the new folder', SOON);
+      root.remove('registry');
+      await until(() => keys(root) === '', 'the folder removed', SOON);
+    }
+  });
+
+  it('a folder replaced by another at once', async () => {
+    const root = define(new Root(), 'a.json', open('a'));
+    await daemon(root);
+    await until(() => keys(root) === 'a', 'the first outputs');
+    for (const round of ['b', 'c', 'd']) {
+      // The number of the folder that was removed is often given to the next one.
+      rmSync(root.full('registry/servers'), { recursive: true });
+      mkdirSync(root.full('registry/servers'));
+      define(root, `${round}.json`, open(round));
+      await until(() => keys(root) === round, `the new folder, round ${round}`, SOON);
+      define(root, `${round}.json`, open(`${round}-changed`));
+      await until(() => keys(root) === `${round}-changed`, 'a change in the new folder', SOON);
+    }
+  });
+
+  it('tokens: a new one, another value, gone', async () => {
+    const root = define(new Root(), 'a.json', { ...open('a'), auth_type: 'oauth', auth_provider: 'acme' });
+    await daemon(root);
+    const header = () => root.json('.oauth-tokens/mcp.json').mcpServers.a?.headers.Authorization;
+    for (const access of ['one', 'two']) {
+      const [path, content] = egress('acme', 'a', access);
+      replace(root.write(path, ''), path, content);
+      await until(() => header() === `Bearer ${access}`, access, SOON);
+    }
+    unlinkSync(root.full(egress('acme', 'a', '')[0]));
+    await until(() => keys(root) === '', 'the token gone', SOON);
+  });
+
+  it('.env', async () => {
+    const definition = { ...open('a'), auth_type: 'api_key', headers: [{ 'X-Key': '$INVENTED_KEY' }] };
+    const root = define(new Root(), 'a.json', definition);
+    await daemon(root);
+    const header = () => root.json('.oauth-tokens/mcp.json').mcpServers.a?.headers['X-Key'];
+    root.write('.env', 'INVENTED_KEY=one\n');
+    await until(() => header() === 'one', 'made', SOON);
+    replace(root, '.env', {});
+    writeFileSync(root.full('.env'), 'INVENTED_KEY=two\n');
+    await until(() => header() === 'two', 'changed', SOON);
+    unlinkSync(root.full('.env'));
+    await until(() => keys(root) === '', 'removed', SOON);
+  });
+});
+
+describe('the daemon leaves itself alone', () => {
+  it('its own writes cause no further write and no loop', async () => {
+    const root = define(new Root(), 'a.json', open('a'));
+    await daemon(root, ['--interval', '1']);
+    const written = () => log(root).split(' - CONFIG - generated ').length - 1;
+    await until(() => written() === 3, 'the first outputs');
+    define(root, 'b.json', open('b'));
+    await until(() => written() === 6, 'the second outputs');
+    const stamp = () =>
+      ['mcp.json', 'vscode_mcp.json', 'roo_mcp.json'].map(
+        (name) => statSync(root.full(`.oauth-tokens/${name}`)).ctimeMs,
+      );
+    const before = { stamp: stamp(), cycles: cycles(root) };
+    const looked = performance.now();
+    await until(() => cycles(root) >= before.cycles + 2, 'two more cycles');
+    expect(performance.now() - looked).toBeGreaterThan(900);
+    expect({ stamp: stamp(), written: written() }).toEqual({ stamp: before.stamp, written: 6 });
+  });
+
+  it('500 files changed at once are a handful of cycles', async () => {
+    const root = new Root();
+    mkdirSync(root.full('registry/servers'), { recursive: true });
+    await daemon(root);
+    for (const round of ['one', 'two']) {
+      const before = cycles(root);
+      for (let n = 0; n < 500; n += 1) define(root, `${n}.json`, open(`${round}-${n}`));
+      const all = () => (keys(root).match(/[^,]+/g) ?? []).filter((key) => key.startsWith(round)).length === 500;
+      await until(all, '500 entries', 3);
+      expect(cycles(root) - before).toBeLessThanOrEqual(8);
+    }
+  });
+
+  it('a file removed and written anew is never missed', async () => {
+    const root = define(define(new Root(), 'a.json', open('a')), 'b.json', open('b'));
+    await daemon(root);
+    await until(() => keys(root) === 'a,b', 'the first outputs');
+    const path = root.full('registry/servers/a.json');
+    const seen = new Set<string>();
+    for (let round = 0; round < 20; round += 1) {
+      const content = JSON.stringify({
+        ...open('a'),
+        description: String(round),
+        mcp_endpoint: `http://a${round}.test/mcp`,
+      });
+      unlinkSync(path);
+      await new Promise((resolve) => setTimeout(resolve, round * 5));
+      writeFileSync(path, content);
+      await until(() => {
+        seen.add(keys(root));
+        return root.text('.oauth-tokens/mcp.json').includes(`//a${round}.test`);
+      }, `round ${round}`);
+    }
+    expect([...seen]).toEqual(['a,b']);
+  });
+});
+
+describe('signals', () => {
+  it('SIGHUP: a cycle', async () => {
+    const root = new Root();
+    const { process } = await daemon(root);
+    await until(() => keys(root) === '', 'the first outputs');
+    const before = cycles(root);
+    process.kill('SIGHUP');
+    await until(() => cycles(root) > before, 'another cycle', SOON);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('%s: exit code 0 and no PID file', async (signal) => {
+    const root = new Root();
+    const { process, pid, ended } = await daemon(root);
+    expect(root.text('token_refresher.pid')).toBe(`${pid}\n`);
+    expect(root.mode('token_refresher.pid')).toBe(0o644);
+    process.kill(signal);
+    expect(await ended).toEqual({ code: 0, signal: null, stdout: '', stderr: '' });
+    expect(root.has('token_refresher.pid')).toBe(false);
+    expect(log(root)).toMatch(/ - INFO - STOP - stopped\n$/);
+  });
+
+  it('SIGTERM while it starts', async () => {
+    for (const after of [60, 90, 120, 150]) {
+      const root = define(new Root(), 'a.json', open('a'));
+      const { process, ended } = start(root.path);
+      await new Promise((resolve) => setTimeout(resolve, after));
+      process.kill('SIGTERM');
+      const { signal, code, stderr } = await ended;
+      // Before it has said that it runs, to be ended is as good as to end.
+      expect(log(root) === '' ? stderr : { signal, code, stderr }).toEqual(
+        log(root) === '' ? '' : { signal: null, code: 0, stderr: '' },
+      );
+      expect(root.has('token_refresher.pid')).toBe(false);
+    }
+  });
+});
+
+describe('the log', () => {
+  it('is opened anew on SIGUSR1', async () => {
+    const root = new Root();
+    const { process } = await daemon(root);
+    renameSync(root.full('token_refresher.log'), root.full('moved.log'));
+    process.kill('SIGUSR1');
+    await until(() => root.has('token_refresher.log'), 'a new log', SOON);
+    define(root, 'a.json', open('a'));
+    await until(() => log(root).includes('generated mcp.json'), 'lines in it', SOON);
+    expect(root.mode('token_refresher.log')).toBe(0o600);
+    expect(root.text('moved.log')).not.toContain('with 1 server');
+  });
+
+  it('is rotated by size, and no line is lost or torn', async () => {
+    const root = new Root();
+    await daemon(root, ['--log-max-size', '2k', '--log-max-files', '3']);
+    for (let n = 0; n < 12; n += 1) {
+      define(root, 'a.json', open(`key-${n}`));
+      await until(() => keys(root) === `key-${n}`, `round ${n}`);
+    }
+    const files = ['token_refresher.log', 'token_refresher.log.1', 'token_refresher.log.2'];
+    for (const file of files) {
+      expect(statSync(root.full(file)).size).toBeLessThanOrEqual(2048);
+      expect(root.mode(file)).toBe(0o600);
+      for (const line of root.text(file).trimEnd().split('\n')) {
+        expect(line).toMatch(
+          /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - (INFO|WARNING) - (START|CHECK|SCAN|CONFIG) - .+$/,
+        );
+      }
+    }
+    expect(root.has('token_refresher.log.3')).toBe(false);
+  });
+
+  it('says nothing at INFO but one line a cycle when nothing has changed', async () => {
+    const root = define(new Root(), 'a.json', open('a'));
+    await daemon(root, ['--interval', '1']);
+    await until(() => cycles(root) >= 4, 'four cycles');
+    const lines = log(root).trimEnd().split('\n');
+    const second = lines.findIndex((line) => line.includes('cycle completed')) + 1;
+    expect(lines.slice(second).filter((line) => !line.includes('cycle completed'))).toEqual([]);
+  });
+
+  it('is JSON on demand', async () => {
+    const root = define(new Root(), 'a.json', open('a'));
+    await daemon(root, ['--log-format', 'json']);
+    const lines = log(root)
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines).toContainEqual({ level: 30, time: expect.any(Number), kind: 'START', msg: expect.any(String) });
+    expect(lines).toContainEqual(expect.objectContaining({ kind: 'CONFIG', file: '.oauth-tokens/mcp.json' }));
+  });
+
+  it('goes nowhere with "-", and to its place with a path', async () => {
+    const root = new Root().write('logs/.keep', '');
+    const { process, ended } = start(root.path, ['--log-file', '-']);
+    await until(() => root.has('.oauth-tokens/mcp.json'), 'the first outputs');
+    process.kill('SIGTERM');
+    expect((await ended).stderr).toContain(' - INFO - START - ');
+    expect(root.has('token_refresher.log')).toBe(false);
+    start(root.path, ['--log-file', 'logs/own.log']);
+    await until(() => root.has('logs/own.log'), 'a log of that name');
+  });
+});
