@@ -3,7 +3,9 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { compileSchemas } from './compile-schemas.mjs';
@@ -39,5 +41,8 @@ await build({
   define: { BUILD_ID: JSON.stringify(id) },
 });
 await chmod(`${root}dist/main.cjs`, 0o755);
-// The first run writes V8's compiled form: a call that goes through most of the program makes the best one.
-spawnSync(process.execPath, [`${root}dist/main.cjs`, 'validate', '--root', root], { stdio: 'ignore' });
+// The first run writes V8's compiled form, of what it has called: so it is a whole cycle, in a folder of its own.
+const trial = await mkdtemp(join(tmpdir(), 'token-refresher-build-'));
+await cp(`${root}registry/servers`, join(trial, 'registry/servers'), { recursive: true });
+spawnSync(process.execPath, [`${root}dist/main.cjs`, '--once', '--root', trial], { stdio: 'ignore' });
+await rm(trial, { recursive: true, force: true });

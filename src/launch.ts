@@ -7,12 +7,17 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
 declare const BUILD_ID: string;
 
 const program = join(__dirname, 'program.cjs');
 const cache = join(__dirname, `program.${BUILD_ID}.${process.version}.${process.arch}.cache`);
+
+// What ran once at the start would be flushed by the end, when the compiled form is taken. V8 accepts it under the
+// same flags only, so this one is set at every start.
+setFlagsFromString('--no-flush-bytecode');
 
 let cachedData: Buffer | undefined;
 try {

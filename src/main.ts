@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from './adapters/clock.js';
 import { dotenvEnvironment } from './adapters/environment.js';
 import { diskFiles } from './adapters/files.js';
+import { lockedInstance } from './adapters/locks/instance.js';
 import { createLog } from './adapters/log.js';
 import type { Terminal } from './cli/command.js';
 import { nameOf } from './cli/commands.js';
 import { didYouMean, logOptionsOf, rootOf, settingsOf, UsageError } from './cli/options.js';
 import { parseCall } from './cli/parse.js';
-import { readRunningFlags, rememberFlags } from './cli/running-flags.js';
+import { readRunningFlags } from './cli/running-flags.js';
 import { wire } from './wire.js';
 
 /** The package: its own providers, templates and schemas lie beside dist/. */
@@ -30,7 +32,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const { command, words } = parsed;
   const root = rootOf(parsed.flags, process.env);
   const environment = dotenvEnvironment(diskFiles(root), process.env);
-  const flags = command.asRunning ? { ...readRunningFlags(root), ...parsed.flags } : parsed.flags;
+  const running = command.asRunning && lockedInstance(root, systemClock).running() !== null;
+  const flags = running ? { ...readRunningFlags(root), ...parsed.flags } : parsed.flags;
   const settings = settingsOf(root, flags, environment());
   const options = logOptionsOf(root, flags, environment());
   const quiet = !command.logs || flags['dry-run'] === true;
@@ -62,7 +65,6 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     process.on('SIGHUP', () => app.loop.alarm.ring('asked'));
     process.on('SIGUSR1', () => log.reopen());
-    if (flags['dry-run'] !== true && flags.once !== true) rememberFlags(root, parsed.flags);
   }
   const run = await command.load();
   return run({ app, flags, words, terminal, signal: stopping.signal });

@@ -25,7 +25,8 @@ export async function parseCall(argv: readonly string[], version: string, column
     .help()
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UsageError(message.replace(/\n.*/s, ''));
+      // What yargs itself finds wrong with a call comes as a message, with or without a YError.
+      throw error && error.name !== 'YError' ? error : new UsageError((message ?? error.message).replace(/\n.*/s, ''));
     });
   for (const [index, command] of COMMANDS.entries()) {
     parser.command(
@@ -46,6 +47,7 @@ export async function parseCall(argv: readonly string[], version: string, column
       },
     );
   }
+  checkSwitches(argv);
   let help = '';
   const parsed = await parser.parse([...argv], {}, (_error, _argv, output) => {
     help = output;
@@ -53,6 +55,19 @@ export async function parseCall(argv: readonly string[], version: string, column
   if (help !== '') return { kind: 'help', text: help };
   const { command, words } = called ?? { command: COMMANDS[0] as Command, words: [] };
   return { kind: 'call', command, words: checkedWords(command, words), flags: checkedFlags(command, parsed) };
+}
+
+/** yargs takes `--once=perhaps` for `--once=false`. */
+function checkSwitches(argv: readonly string[]): void {
+  const switches = COMMANDS.flatMap(({ flags }) =>
+    flags.filter(({ type }) => type === 'boolean').map(({ name }) => name),
+  );
+  for (const word of argv) {
+    const [, name = '', value = ''] = /^--(?:no-)?([a-z-]+)=(.*)$/s.exec(word) ?? [];
+    if (switches.includes(name) && value !== 'true' && value !== 'false') {
+      throw new UsageError(`--${name} takes no value, or true or false; "${value}" is neither`);
+    }
+  }
 }
 
 function checkedWords(command: Command, words: readonly string[]): readonly string[] {

@@ -3,6 +3,7 @@ import { problemLine } from '../ground/problem.js';
 import type { Context } from './command.js';
 import { dryRun } from './dry-run.js';
 import { noteCycle } from './last-cycle.js';
+import { forgetFlags, rememberFlags } from './running-flags.js';
 
 /** A request under way ends within this; seconds. */
 const STOP_PATIENCE = 90;
@@ -34,6 +35,7 @@ export async function run(context: Context): Promise<number> {
     if (flags.once === true) {
       return await once(context);
     }
+    rememberFlags(settings.root, flags);
     const report = (cycle: Cycle): void => {
       loop.report(cycle);
       noteCycle(settings.root, cycle);
@@ -42,6 +44,7 @@ export async function run(context: Context): Promise<number> {
     return 0;
   } finally {
     await app.close();
+    if (flags.once !== true) forgetFlags(settings.root);
     await claim.release();
     log.info('STOP', 'stopped');
   }

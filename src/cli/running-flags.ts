@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRecord } from '../ground/problem.js';
 import type { Flags } from './options.js';
@@ -15,6 +15,10 @@ export function rememberFlags(root: string, flags: Flags): void {
   } catch {
     // Then those commands go by their own flags.
   }
+}
+
+export function forgetFlags(root: string): void {
+  rmSync(pathIn(root), { force: true });
 }
 
 export function readRunningFlags(root: string): Flags {

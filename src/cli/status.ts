@@ -90,10 +90,10 @@ function wrap(line: string, columns: number): string[] {
   const lines: string[] = [];
   let rest = line;
   while (rest.length > columns && !rest.includes('\u001b')) {
-    const cut = rest.lastIndexOf(' ', columns);
-    if (cut <= indent.length) break;
+    const blank = rest.lastIndexOf(' ', columns);
+    const cut = blank > indent.length ? blank : columns;
     lines.push(rest.slice(0, cut));
-    rest = indent + rest.slice(cut + 1);
+    rest = indent + rest.slice(cut).trimStart();
   }
   return [...lines, rest];
 }

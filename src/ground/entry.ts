@@ -109,7 +109,7 @@ function remoteEntry(server: Server, input: JoinContext): RemoteEntry | string {
     if (match.token) {
       const { rendered, unrenderable, name } = match.token;
       if (!rendered) return `its token ${name} cannot be used: ${unrenderable}`;
-      const rest = resolveHeaders(others, input.environment);
+      const rest = resolveHeaders(server, others, input.environment);
       if (typeof rest === 'string') return rest;
       const bearer = { Authorization: new Secret(`Bearer ${rendered.reveal()}`) };
       const headers = { ...bearer, ...providerHeaders(match.token, input.providers), ...rest, ...shared };
@@ -118,7 +118,7 @@ function remoteEntry(server: Server, input: JoinContext): RemoteEntry | string {
     // A definition may bring an Authorization of its own, from the environment.
     if (authorization === null || unsetIn(authorization, input.environment).length > 0) return match.reason;
   }
-  const own = resolveHeaders(server.headers, input.environment);
+  const own = resolveHeaders(server, server.headers, input.environment);
   if (typeof own === 'string') return own;
   if (server.auth === 'api_key' && Object.keys(own).length === 0) {
     return 'its auth_type is api_key, but its definition names no header for the key ("headers": [{"X-API-Key": "$NAME"}])';
@@ -153,7 +153,10 @@ function resolveAll(
   return resolved;
 }
 
+const SECRET_HEADER = /authorization|cookie|key|token|secret|password/i;
+
 function resolveHeaders(
+  { auth }: Server,
   headers: Readonly<Record<string, string>>,
   environment: Environment,
 ): Record<string, string | Secret> | string {
@@ -162,6 +165,9 @@ function resolveHeaders(
   for (const [name, value] of Object.entries(resolved)) {
     const unfit = whyNoHeaderValue((value instanceof Secret ? value.reveal() : value).replaceAll(' ', ''));
     if (unfit !== null) return `${name} cannot be used: ${unfit}`;
+    // Written out in the definition or not, it is a secret.
+    if (typeof value === 'string' && (auth === 'api_key' || SECRET_HEADER.test(name)))
+      resolved[name] = new Secret(value);
   }
   return resolved;
 }

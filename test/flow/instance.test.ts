@@ -305,7 +305,7 @@ describe('usage', () => {
     [['--log-format', 'jsn'], {}, /--log-format.*jsn.*"json"/],
     [['--delivery', 'htp'], {}, /--delivery.*htp.*"http"/],
     [['--outputs', 'mcp.jsn'], {}, /mcp\.jsn.*"mcp\.json"/],
-    [['--once'], { TOKEN_OUTPUTS: 'vscode.json' }, /TOKEN_OUTPUTS.*vscode\.json/],
+    [['--once'], { TOKEN_OUTPUTS: 'vscode.json' }, /"vscode\.json".*"vscode_mcp\.json"/],
     [['--interval', 'soon'], {}, /--interval.*"soon"/],
     [['--interval', '0'], {}, /--interval.*"0"/],
     [['--interval', '-5'], {}, /interval/],
@@ -319,7 +319,7 @@ describe('usage', () => {
     [['--root', '/nowhere/at/all'], {}, /--root.*\/nowhere\/at\/all/],
     [['--once=perhaps'], {}, /once/],
     [['--once'], { TOKEN_REFRESH_INTERVAL: 'x' }, /TOKEN_REFRESH_INTERVAL.*"x"/],
-    [['--once'], { LOG_LEVEL: 'loud' }, /LOG_LEVEL.*loud/],
+    [['--once'], { LOG_LEVEL: 'loud' }, /LOG_LEVEL.*loud/i],
     [['--once'], { REGISTRY_URL: 'nothing' }, /REGISTRY_URL.*nothing/],
     [['token', 'nobody'], {}, /"nobody"/],
     [['token', 'atlassian-traker'], {}, /"atlassian-tracker"/],
@@ -330,7 +330,10 @@ describe('usage', () => {
   it.each(calls)('%j %j', async (args, environment, named) => {
     const root = realShape(new Root());
     const before = listing(root);
-    const { code, stdout, stderr } = await run(root.path, args, environment);
+    const { process, ended } = start(root.path, args, environment);
+    const stuck = setTimeout(() => process.kill('SIGKILL'), 5000);
+    const { code, stdout, stderr } = await ended;
+    clearTimeout(stuck);
     expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: expect.stringMatching(named) });
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
     const touched = Object.keys(listing(root)).filter((path) => !(path in before) && path !== 'token_refresher.log');
@@ -346,7 +349,7 @@ describe('usage', () => {
     async (command) => {
       const { code, stdout, stderr } = await run('/', [...(command === '' ? [] : [command]), '--help']);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      expect(stdout).toMatch(/^Examples:\n {2}token-refresher /m);
+      expect(stdout).toMatch(/^Examples:\n {2}.*token-refresher /ms);
       expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
     },
   );

@@ -1,0 +1,77 @@
+import { randomInt } from 'node:crypto';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { expect, it } from 'vitest';
+import { run, start, until } from '../fixtures/program.js';
+import { define, egress, open } from '../fixtures/registry.js';
+import { Root } from '../fixtures/root.js';
+
+const ROUNDS = Number(process.env.KILL_ROUNDS ?? 20);
+const SEED = Number(process.env.KILL_SEED ?? randomInt(2 ** 31));
+const OUTPUTS = ['mcp.json', 'vscode_mcp.json', 'roo_mcp.json'];
+
+/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** The whole of a file at once, as careful writers of inputs do it. */
+function put(root: Root, path: string, content: object): void {
+  writeFileSync(root.full(`${path}.swap`), JSON.stringify(content));
+  renameSync(root.full(`${path}.swap`), root.full(path));
+}
+
+/** Files that are not complete JSON, temporary ones and locks (an owner's note dies with its owner) aside. */
+function torn(root: Root): string[] {
+  const files = readdirSync(root.path, { recursive: true }).map(String);
+  return files.filter((file) => {
+    if (!file.endsWith('.json') || basename(file).startsWith('.')) return false;
+    try {
+      JSON.parse(readFileSync(join(root.path, file), 'utf8'));
+      return false;
+    } catch {
+      return true;
+    }
+  });
+}
+
+it(`kill -9 at any moment leaves every file whole, and the next start needs no help (seed ${SEED}, ${ROUNDS} times)`, {
+  timeout: 20_000 + ROUNDS * 3000,
+}, async () => {
+  const random = randomFrom(SEED);
+  const root = new Root();
+  const [tokenPath] = egress('acme', 'closed', '');
+  define(root, 'closed.json', { ...open('closed'), auth_type: 'oauth', auth_provider: 'acme' });
+  define(root, 'open.json', open('open'));
+  root.write(tokenPath, egress('acme', 'closed', 'first')[1]);
+
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const { process, ended } = start(root.path);
+    const end = performance.now() + 60 + random() * 400;
+    // Inputs change all the while, so that the daemon is writing when it is struck.
+    for (let n = 0; performance.now() < end; n += 1) {
+      put(root, 'registry/servers/open.json', { ...open('open'), mcp_endpoint: `http://open.test/${round}/${n}/mcp` });
+      put(root, tokenPath, egress('acme', 'closed', `access-${round}-${n}`)[1]);
+      await new Promise((resolve) => setTimeout(resolve, random() * 20));
+    }
+    process.kill('SIGKILL');
+    expect(await ended).toMatchObject({ signal: 'SIGKILL', stderr: '' });
+    expect(torn(root), `round ${round}`).toEqual([]);
+  }
+
+  define(root, 'open.json', { ...open('open'), mcp_endpoint: 'http://open.test/last/mcp' });
+  expect(await run(root.path, ['--once'])).toMatchObject({ code: 0, stderr: '' });
+  for (const output of OUTPUTS) expect(root.text(`.oauth-tokens/${output}`)).toContain('http://open.test/last/mcp');
+  const { process, ended } = start(root.path);
+  await until(() => root.has('token_refresher.pid'), 'a daemon');
+  process.kill('SIGTERM');
+  expect(await ended).toMatchObject({ code: 0 });
+  const left = readdirSync(root.path, { recursive: true }).map(String);
+  expect(left.filter((file) => file.endsWith('.tmp'))).toEqual([]);
+});
