@@ -32,7 +32,9 @@ export function readMoment(value: unknown): Moment | null {
   if (!iso) return null;
   const [, date, separator = 'T', time, fraction = '', zone = ''] = iso;
   const millis = Date.parse(`${date}T${time}${/^[+-]/.test(zone) ? withColon(zone) : 'Z'}`);
-  if (Number.isNaN(millis)) return null;
+  // V8 takes February 31st for March 3rd; a day that there is reads back as itself.
+  const day = Date.parse(`${date}T00:00:00Z`);
+  if (Number.isNaN(millis) || new Date(day).toISOString().slice(0, 10) !== date) return null;
   return {
     at: millis / 1000 + (fraction === '' ? 0 : Number(`0.${fraction}`)),
     style: { kind: 'iso', separator, decimals: fraction.length, zone },

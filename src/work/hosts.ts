@@ -5,11 +5,18 @@ import type { Log } from '../ports/log.js';
 import type { HostKnowledge } from './survey.js';
 
 /** Requests under way at one host. */
-const AT_ONCE = 4;
+const REQUESTS_AT_ONCE = 4;
+/** Refreshes under way at one host: while some wait for their answers, others lock, prepare and save. */
+const REFRESHES_AT_ONCE = 2 * REQUESTS_AT_ONCE;
+
+export interface HostLimits {
+  readonly refreshes: LimitFunction;
+  readonly requests: LimitFunction;
+}
 
 /** What is known of the hosts that token endpoints are at, and how many may be asked at once. */
 export interface Hosts extends HostKnowledge {
-  limit(host: string): LimitFunction;
+  limit(host: string): HostLimits;
   /** Compares the answer's `Date` with this machine's clock. */
   measure(host: string, answer: Answer, now: number): void;
   hold(host: string, until: number): void;
@@ -18,7 +25,7 @@ export interface Hosts extends HostKnowledge {
 }
 
 export function createHosts(log: Log): Hosts {
-  const limits = new Map<string, LimitFunction>();
+  const limits = new Map<string, HostLimits>();
   const skews = new Map<string, number>();
   const held = new Map<string, number>();
   const hold = (host: string, until: number): void => {
@@ -32,7 +39,7 @@ export function createHosts(log: Log): Hosts {
       if (hostHeld) hold(hostHeld.host, hostHeld.until);
     },
     limit(host) {
-      const limit = limits.get(host) ?? pLimit(AT_ONCE);
+      const limit = limits.get(host) ?? { refreshes: pLimit(REFRESHES_AT_ONCE), requests: pLimit(REQUESTS_AT_ONCE) };
       limits.set(host, limit);
       return limit;
     },

@@ -81,21 +81,20 @@ export function createRefresh(parts: RefreshParts): Refresh {
   };
 
   const attempt = async (found: Case): Promise<Result> => {
-    const { token, recipe, lock, spent } = found;
+    const { token, recipe, spent } = found;
     const about = { token: token.name, file: token.file };
     const lost = found.history.pending?.spent === spent;
     if (lost) log.warning('REFRESH', `${labelOf(token)}: the answer to its last request was lost; asking again`, about);
     const history = lost ? afterCrash(found.history, found.subject) : found.history;
 
-    const reservation = await prepare(found, history);
-    if ('code' in reservation) return fail(found, found.history, { ...reservation, kind: 'local' });
-    if (lock.lost) {
+    const reservation = await reserve(found);
+    if ('code' in reservation) return fail(found, found.history, reservation);
+    const exchange = await hosts.limit(recipe.endpoint.host).requests(() => ask(found, history));
+    if ('code' in exchange) {
       await reservation.release();
-      const detail = 'this process was away for so long that another one may refresh it; nothing was sent';
-      return fail(found, found.history, { kind: 'local', code: 'lock_lost', detail });
+      if (exchange.code === 'host_held') return { outcome: 'not_due', reason: exchange.detail };
+      return fail(found, found.history, exchange);
     }
-
-    const exchange = await endpoint.request(recipe, token.refresh);
     const now = clock.now();
     reached('answered');
     if (exchange.answer) hosts.measure(recipe.endpoint.host, exchange.answer, now);
@@ -115,23 +114,32 @@ export function createRefresh(parts: RefreshParts): Refresh {
     return fail(found, history, failure);
   };
 
-  /** Room for the successor and a durable note of the attempt, or why there is none. */
-  const prepare = async (
-    { token, spent }: Case,
-    history: History,
-  ): Promise<TokenReservation | { readonly code: string; readonly detail: string }> => {
-    let reservation: TokenReservation | undefined;
+  /** Room for the successor, or why there is none. */
+  const reserve = async ({ token }: Case): Promise<TokenReservation | Failure> => {
     try {
-      reservation = await store.reserve(token);
+      const reservation = await store.reserve(token);
       reached('reserved');
-      await histories.write({ ...history, pending: { spent, at: clock.now() } });
-      reached('journaled');
       return reservation;
     } catch (error) {
-      await reservation?.release();
-      if (!(error instanceof FileError)) throw error;
-      return { code: 'cannot_save', detail: `its file ${error.message}; nothing was sent` };
+      return localFailure(error);
     }
+  };
+
+  /** A durable note of the attempt, then the request; or why it was not sent. */
+  const ask = async ({ token, recipe, spent, lock }: Case, history: History): Promise<Exchange | Failure> => {
+    // Another token's answer may have said so while this one waited for its turn.
+    if (hosts.heldUntil(recipe.endpoint.host) > clock.now()) {
+      return { kind: 'local', code: 'host_held', detail: 'its host asked to be left alone until then' };
+    }
+    try {
+      await histories.write({ ...history, pending: { spent, at: clock.now() } });
+    } catch (error) {
+      return localFailure(error);
+    }
+    reached('journaled');
+    if (!lock.lost) return endpoint.request(recipe, token.refresh);
+    const detail = 'this process was away for so long that another one may refresh it; nothing was sent';
+    return { kind: 'local', code: 'lock_lost', detail };
   };
 
   /** Until the disk takes it. The lock is held meanwhile, so that nobody spends the old refresh token. */
@@ -231,7 +239,10 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const about = { token: token.name, file: token.file };
     const again = verdict.retryAt === null ? null : duration(verdict.retryAt - (lastAttempt?.at ?? 0));
     const head = `${labelOf(token)}: refresh failed (${verdict.code}): ${verdict.detail}`;
-    if (verdict.kind === 'local') return tellRefusal(token, `${head}. It will be tried again until that is mended`);
+    if (verdict.kind === 'local') {
+      tellRefusal(token, `${head}. It will be tried again until that is mended`);
+      return;
+    }
     refused.delete(token.name);
     if (verdict.kind === 'dead' && before?.kind !== 'dead') {
       const next = again === null ? 'It will not be asked for again' : `It will be asked for once more in ${again}`;
@@ -294,6 +305,11 @@ function updateOf(grant: Grant, now: number, skew: number): Update {
   if (grant.expiresIn !== null) return { grant, now: time, expiresAt: time + grant.expiresIn };
   const exp = grant.access && jwtLife(grant.access.reveal())?.exp;
   return { grant, now: time, expiresAt: exp ? exp + (skew > SKEW_NOTICED ? skew : 0) : null };
+}
+
+function localFailure(error: unknown): Failure {
+  if (!(error instanceof FileError)) throw error;
+  return { kind: 'local', code: 'cannot_save', detail: `its file ${error.message}; nothing was sent` };
 }
 
 function lifetimeOf({ expiresAt, now }: Update): number | null {

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Step } from '../../src/work/refresh.js';
 import { appFor } from '../fixtures/app.js';
 import { FaultServer } from '../fixtures/fault-server.js';
-import { run, until } from '../fixtures/program.js';
+import { run, start, until } from '../fixtures/program.js';
 import { Root } from '../fixtures/root.js';
 
 const FILE = '.oauth-tokens/fault-thing-egress.json';
@@ -68,6 +68,9 @@ const TROUBLES = [
 /** Where the trouble begins; `null` is before everything. Up to `reserved` nothing may be spent. */
 const UNSPENT: (Step | null)[] = [null, 'locked', 'reserved'];
 const SPENT: Step[] = ['journaled', 'answered', 'saved', 'recorded'];
+
+const pause = (milliseconds: number): Promise<undefined> =>
+  new Promise((resolve) => setTimeout(() => resolve(undefined), milliseconds));
 
 const repeated = (lines: readonly string[]): string[] => lines.filter((line, index) => lines.indexOf(line) < index);
 
@@ -156,3 +159,20 @@ test.skipIf(!MOUNTS)('only the folder of the token files is read-only', async ()
   expect((await run(root.path, ['--once'])).code).toBe(0);
   expect(server.asked).toHaveLength(1);
 });
+
+test.skipIf(!MOUNTS)(
+  'a token file that cannot be replaced, as one that is mounted into a container: nothing is spent',
+  async () => {
+    const root = new Root();
+    const server = await FaultServer.start();
+    root.write(FILE, server.file());
+    const file = root.full(FILE);
+    expect(mount('--bind', file, file)).toBe(true);
+    onTestFinished(() => void spawnSync('umount', ['-l', file]));
+    const running = start(root.path, ['--once']);
+    const ended = await Promise.race([running.ended, pause(5000)]);
+    const kept = root.json(FILE).refresh_token;
+    expect(server.asked.filter(({ issued }) => issued !== kept)).toEqual([]);
+    expect(ended, 'it ends').toBeDefined();
+  },
+);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Step } from '../../src/work/refresh.js';
 import { PACKAGE_ROOT } from '../fixtures/app.js';
 import { FaultServer, type Temper } from '../fixtures/fault-server.js';
-import { run } from '../fixtures/program.js';
+import { run, start, until } from '../fixtures/program.js';
 import { Root } from '../fixtures/root.js';
 
 const FILE = '.oauth-tokens/fault-thing-egress.json';
@@ -110,4 +110,30 @@ test('killed again and again at each step: what was received last is on disk in 
   root.remove('.token-refresher/attempts');
   await run(root.path, ['--once']);
   expect(root.json(FILE).refresh_token).toBe(server.newest);
+});
+
+test('killed between taking the lock and noting whose it is: nobody waits', async () => {
+  const root = new Root();
+  const server = await FaultServer.start();
+  root.write(FILE, server.file());
+  // What such a death leaves.
+  mkdirSync(root.full('.oauth-tokens/.locks/fault-thing.lock'), { recursive: true });
+  const { ended } = start(root.path, ['--once']);
+  const patience = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 5000));
+  expect(await Promise.race([ended, patience]), 'it ends').toMatchObject({ code: 0 });
+  expect(root.json(FILE).refresh_token).toBe(server.newest);
+});
+
+test('a request that is under way when the program is told to stop is waited for, and its answer saved', async () => {
+  const root = new Root();
+  const server = await FaultServer.start();
+  server.delay = 700;
+  root.write(FILE, server.file());
+  const { process: daemon, ended } = start(root.path);
+  await until(() => server.asked.length === 1, 'the request');
+  daemon.kill('SIGTERM');
+  expect(await ended).toMatchObject({ code: 0, signal: null });
+  expect(root.json(FILE).refresh_token).toBe(server.newest);
+  expect(server.newest).toBe(refreshToken(2));
+  expect(root.has('token_refresher.pid')).toBe(false);
 });
