@@ -15,7 +15,7 @@ export interface EndpointLimits {
   readonly answerBytes: number;
 }
 
-export const ENDPOINT_LIMITS: EndpointLimits = { timeout: 60, answerBytes: 1024 * 1024 };
+const ENDPOINT_LIMITS: EndpointLimits = { timeout: 60, answerBytes: 1024 * 1024 };
 
 /**
  * Token requests as oauth4webapi builds them, sent over a connection of their own: a pooled connection that

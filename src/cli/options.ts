@@ -13,7 +13,7 @@ export class UsageError extends Error {
 /** The value of a flag as yargs gives it: everything is text until it is read here. */
 export type Flags = Readonly<Record<string, unknown>>;
 
-export const DEFAULT_TOKEN_FILES = ['.kroger_tokens.json', '.mcp_tokens_*.json'] as const;
+const DEFAULT_TOKEN_FILES = ['.kroger_tokens.json', '.mcp_tokens_*.json'] as const;
 const DELIVERIES: readonly Delivery[] = ['http', 'env'];
 const LEVELS: readonly LogLevel[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR'];
 

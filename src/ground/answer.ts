@@ -81,7 +81,7 @@ export function dateOf({ headers }: Answer): number | null {
 }
 
 /** `Retry-After` (RFC 9110 section 10.2.3) in seconds from now, at most a day; null when absent or no such thing. */
-export function readRetryAfter(value: string | undefined, now: number): number | null {
+function readRetryAfter(value: string | undefined, now: number): number | null {
   if (value === undefined) return null;
   const seconds = /^\d+$/.test(value.trim()) ? Number(value) : Date.parse(value) / 1000 - now;
   return Number.isNaN(seconds) ? null : Math.min(Math.max(seconds, 0), 86_400);

@@ -212,7 +212,7 @@ const INGRESS = 'ingress';
 const KEYCLOAK_AGENT = 'agent-ai-coding-assistant-m2m';
 
 /** The token that opens the gateway itself. */
-export function gatewayToken({ tokens, environment }: Pick<JoinInput, 'tokens' | 'environment'>): Token | null {
+function gatewayToken({ tokens, environment }: Pick<JoinInput, 'tokens' | 'environment'>): Token | null {
   const named = (name: string): Token | null => tokens.find((token) => token.name === name) ?? null;
   const keycloak = environmentValue(environment, 'AUTH_PROVIDER')?.toLowerCase() === 'keycloak';
   return (keycloak ? named(KEYCLOAK_AGENT) : null) ?? named(INGRESS);

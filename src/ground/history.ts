@@ -65,8 +65,8 @@ const CONFIRM_AFTER = 5 * 60;
 const LOST_RETRIES = [2, 15] as const;
 const BACKOFF_FIRST = 5;
 const BACKOFF_MOST = 15 * 60;
-export const BRAKE_WINDOW = 600;
-export const BRAKE_COUNT = 20;
+const BRAKE_WINDOW = 600;
+const BRAKE_COUNT = 20;
 
 export interface Circumstances {
   readonly now: number;

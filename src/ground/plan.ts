@@ -63,7 +63,7 @@ export function tokenTime(now: number, skew: number): number {
 }
 
 /** The buffer, but at most a third of the lifetime: else a short-lived token would be due for ever. */
-export function margin(token: Token, { timing, history }: Pick<Facts, 'timing' | 'history'>): number {
+function margin(token: Token, { timing, history }: Pick<Facts, 'timing' | 'history'>): number {
   const lifetime = history.lifetime !== null && history.lifetime > 0 ? history.lifetime : token.expiry.lifetime;
   return lifetime === null ? timing.buffer : Math.min(timing.buffer, lifetime / 3);
 }

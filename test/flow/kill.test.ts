@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, it } from 'vitest';
+import { FaultServer } from '../fixtures/fault-server.js';
 import { run, start, until } from '../fixtures/program.js';
 import { define, egress, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
@@ -51,8 +52,13 @@ it(`kill -9 at any moment leaves every file whole, and the next start needs no h
   define(root, 'open.json', open('open'));
   root.write(tokenPath, egress('acme', 'closed', 'first')[1]);
 
+  const server = await FaultServer.start();
+  server.temper = 'graceful'; // a strict one ends the family when an answer is lost, which no care can prevent
+  server.delay = 10;
+  root.write('.oauth-tokens/rotating.json', server.file());
+
   for (let round = 0; round < ROUNDS; round += 1) {
-    const { process, ended } = start(root.path);
+    const { process, ended } = start(root.path, ['--force']);
     const end = performance.now() + 60 + random() * 400;
     // Inputs change all the while, so that the daemon is writing when it is struck.
     for (let n = 0; performance.now() < end; n += 1) {
@@ -65,7 +71,10 @@ it(`kill -9 at any moment leaves every file whole, and the next start needs no h
     expect(torn(root), `round ${round}`).toEqual([]);
   }
 
+  expect(server.asked.length).toBeGreaterThan(ROUNDS / 4);
   define(root, 'open.json', { ...open('open'), mcp_endpoint: 'http://open.test/last/mcp' });
+  expect(await run(root.path, ['refresh', 'rotating', '--force'])).toMatchObject({ code: 0, stderr: '' });
+  expect(root.json('.oauth-tokens/rotating.json').refresh_token).toBe(server.newest);
   expect(await run(root.path, ['--once'])).toMatchObject({ code: 0, stderr: '' });
   for (const output of OUTPUTS) expect(root.text(`.oauth-tokens/${output}`)).toContain('http://open.test/last/mcp');
   const { process, ended } = start(root.path);
