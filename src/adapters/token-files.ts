@@ -1,3 +1,4 @@
+import { applyEdits, type FormattingOptions, modify } from 'jsonc-parser';
 import { formatOf } from '../ground/formats/index.js';
 import { isRecord } from '../ground/problem.js';
 import type { Secret } from '../ground/secret.js';
@@ -49,7 +50,7 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
               return 'superseded';
             }
             const next = formatOf(token.file, now.document).update(now.document, token.at, update);
-            await room.fill(layOut(next, now.text));
+            await room.fill(rewrite(now.text.replace(/^\uFEFF/, ''), now.document, next));
             return 'saved';
           } finally {
             await lock.release();
@@ -69,9 +70,28 @@ function equal(a: Secret | null, b: Secret | null): boolean {
   return a?.reveal() === b?.reveal();
 }
 
-/** JSON with the indentation and the end of the text it replaces. */
-function layOut(document: unknown, before: string): string {
-  const indentation = /^\uFEFF?\s*\{\r?\n([ \t]+)"/.exec(before)?.[1];
-  const compact = /^\uFEFF?\s*\{\s*"/.test(before) && indentation === undefined;
-  return JSON.stringify(document, null, compact ? undefined : (indentation ?? 2)) + (before.endsWith('\n') ? '\n' : '');
+/**
+ * The text with only what has changed written anew: layout, and numbers that JavaScript cannot hold, stay as they
+ * were.
+ */
+function rewrite(
+  text: string,
+  before: Readonly<Record<string, unknown>>,
+  after: Readonly<Record<string, unknown>>,
+  path: readonly string[] = [],
+): string {
+  let next = text;
+  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    const [was, is] = [before[key], after[key]];
+    if (was === is) continue;
+    if (isRecord(was) && isRecord(is)) next = rewrite(next, was, is, [...path, key]);
+    else next = applyEdits(next, modify(next, [...path, key], is, { formattingOptions: layoutOf(text) }));
+  }
+  return next;
+}
+
+function layoutOf(text: string): FormattingOptions {
+  const indentation = /^\s*\{\r?\n([ \t]+)"/.exec(text)?.[1] ?? '  ';
+  const eol = text.includes('\r\n') ? '\r\n' : '\n';
+  return { insertSpaces: !indentation.startsWith('\t'), tabSize: indentation.length, eol };
 }

@@ -77,7 +77,7 @@ export function planFor(token: Token, facts: Facts): Plan {
   const at = (moment: number): number => moment - (time - now);
 
   if (facts.obstacle !== null) {
-    const state = expired || ends === null ? (expired ? 'expired' : 'unknown') : 'valid';
+    const state = expired ? 'expired' : !token.access ? 'needs_configuration' : ends === null ? 'unknown' : 'valid';
     return { refresh: false, at: expired || ends === null ? null : at(ends), state, reason: facts.obstacle };
   }
   const held = facts.hostHeldUntil > now && facts.hostHeldUntil <= now + HOLD_MOST;

@@ -374,6 +374,61 @@ describe('a refusal leaves the file as it is, and its code says what follows', (
   });
 });
 
+describe('other programs write the file while a refresh is under way', () => {
+  test('the same tokens with more beside them: both are kept', async () => {
+    const { root, server, cycle } = await scene();
+    server.witness = () => root.write(FILE, server.file({ note: 'of another program' }));
+    await cycle();
+    expect(root.json(FILE)).toMatchObject({ refresh_token: SECOND.refresh, note: 'of another program' });
+  });
+
+  test('in two steps, the first of which is no JSON: waited for', async () => {
+    const { root, server, log, cycle } = await scene();
+    const whole = JSON.stringify(server.file({ note: 'of another program' }));
+    server.witness = () => {
+      root.write(FILE, whole.slice(0, 40));
+      setTimeout(() => root.write(FILE, whole), 300);
+    };
+    await cycle();
+    expect(root.json(FILE)).toMatchObject({ refresh_token: SECOND.refresh, note: 'of another program' });
+    expect(log.of('ERROR')).toHaveLength(1);
+  });
+
+  test('removes it: it stays removed, and nothing breaks', async () => {
+    const { root, server, cycle } = await scene();
+    server.witness = () => root.remove(FILE);
+    await cycle();
+    await cycle(60);
+    expect(root.has(FILE)).toBe(false);
+    expect(server.asked).toHaveLength(1);
+  });
+});
+
+test('a copy of a token file beside it: its refresh token is not spent twice', async () => {
+  const { root, server, cycle } = await scene();
+  root.write('.mcp_tokens_copy.json', root.text(FILE));
+  await cycle();
+  await cycle(60);
+  expect(server.reuses).toEqual([]);
+});
+
+describe('an endpoint that is not what it says', () => {
+  test('https that is none: nothing was sent, the token is as good as before', async () => {
+    const { root, server, log, cycle } = await scene();
+    root.write(FILE, server.file({ token_endpoint: server.url.replace('http:', 'https:') }));
+    await cycle();
+    expect(log.of('WARNING').join()).toMatch(/unreachable/);
+    expect(server.asked).toEqual([]);
+  });
+
+  test('a name that is nobody: the same', async () => {
+    const { root, server, log, cycle } = await scene();
+    root.write(FILE, server.file({ token_endpoint: 'https://nobody.invalid/token' }));
+    await cycle();
+    expect(log.of('WARNING').join()).toMatch(/cannot be resolved/);
+  });
+});
+
 describe('the real program', () => {
   test.each([
     ['invalid_grant', refusal('invalid_grant'), 1, /login/],

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { runOnce } from '../../src/daemon/loop.js';
 import { answered, appFor, FakeClock, type Fixture, ListEndpoint, LOST, UNREACHABLE } from '../fixtures/app.js';
-import { FaultServer, ownCredentials } from '../fixtures/fault-server.js';
-import { run } from '../fixtures/program.js';
+import { FaultServer, ownCredentials, refusal, reset, rotationWith, said } from '../fixtures/fault-server.js';
+import { run, start, until } from '../fixtures/program.js';
 import { Root } from '../fixtures/root.js';
 
 const DAY = 86_400;
@@ -321,5 +322,48 @@ describe('many tokens', () => {
     expect(server.asked).toHaveLength(COUNT);
     expect(Math.max(...server.asked.map(({ concurrency }) => concurrency))).toBe(4);
     expect(performance.now() - began).toBeLessThan(ideal * 1.3 + 300);
+  });
+});
+
+describe('--once', () => {
+  test('asks again after 2 s also when its timer is a trifle early', async () => {
+    const { app, clock, endpoint } = await scene();
+    endpoint.next.push(LOST);
+    clock.sleep = async (seconds) => clock.pass(seconds - 0.001);
+    await runOnce(app.loop, false, 2.5);
+    expect(endpoint.asked).toHaveLength(2);
+  });
+
+  test('waits for one retry and for no more', async () => {
+    const { app, clock, endpoint } = await scene();
+    endpoint.next.push(LOST, LOST);
+    const began = clock.monotonic();
+    await runOnce(app.loop, false, 2.5);
+    expect(endpoint.asked).toHaveLength(2);
+    expect(clock.monotonic() - began).toBeLessThan(3);
+  });
+});
+
+describe('the daemon, left alone for some seconds', () => {
+  const SECONDS = 5;
+  test.concurrent.each([
+    ['expires_in 0', rotationWith({ expires_in: 0 }), 1],
+    ['invalid_grant', refusal('invalid_grant'), 1],
+    ['invalid_client', refusal('invalid_client'), 1],
+    ['429 with Retry-After', said('', { status: 429, headers: { 'retry-after': '60' } }), 1],
+    ['reset', reset(false), 2],
+    ['503', said('', { status: 503 }), 4],
+  ])('%s', async (_name, behaviour, most) => {
+    const root = new Root();
+    const server = await FaultServer.start();
+    server.next.push(...Array.from({ length: 1000 }, () => behaviour));
+    root.write(fileOf('a'), server.file());
+    const { process: daemon, ended } = start(root.path);
+    await until(() => server.asked.length > 0, 'the first request');
+    await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
+    daemon.kill('SIGTERM');
+    await ended;
+    expect(server.asked.length).toBeLessThanOrEqual(most);
+    expect(root.text('token_refresher.log').split('\n').length).toBeLessThan(40);
   });
 });
