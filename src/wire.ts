@@ -48,7 +48,16 @@ export async function wire(on: Foundations): Promise<App> {
   const { settings, log } = on;
   const { root } = settings;
   const clock = on.clock ?? systemClock;
-  const own = diskFiles(root);
+  const writtenInPlace = new Set<string>();
+  const own = diskFiles(root, (path) => {
+    if (writtenInPlace.has(path)) return;
+    writtenInPlace.add(path);
+    log.warning(
+      'CONFIG',
+      `${path}: cannot be replaced, being a mount of its own, and is written in place; mount its folder instead`,
+      { file: path },
+    );
+  });
   // In a checkout the package's files are the root's own, and may change.
   const shipped = samePlace(root, on.packageRoot) ? own : lastingFiles(diskFiles(on.packageRoot));
   const documents = await jsonDocuments(own);

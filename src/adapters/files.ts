@@ -14,10 +14,15 @@ import {
 } from '../ports/files.js';
 
 const TEMPORARY = /^\..*\.(\d+)\.[0-9a-f]+\.token-refresher\.tmp$/;
+/** What rename says of a file that is a mount point of its own, as in `docker run -v file:file`. */
+const NO_RENAME = new Set(['EBUSY', 'EXDEV']);
 const LEFT_OVER_AFTER = 10 * 60_000;
 
-/** Files below a folder on this machine's disk. */
-export function diskFiles(folder: string): Files {
+/**
+ * Files below a folder on this machine's disk. A file that cannot be replaced is written in place, and `inPlace`
+ * told: a power cut at that moment could then damage it.
+ */
+export function diskFiles(folder: string, inPlace: (path: string) => void = () => undefined): Files {
   const full = (path: string): string => join(folder, path);
   const files: Files = {
     list(patterns) {
@@ -50,7 +55,7 @@ export function diskFiles(folder: string): Files {
         throw error;
       }
     },
-    reserve: (path, bytes) => reserve(full(path), bytes),
+    reserve: (path, bytes) => reserve(full(path), bytes, () => inPlace(path)),
     async remove(path) {
       await unlink(full(path)).catch((error: unknown) => {
         if (codeOf(error) !== 'ENOENT') throw fileError(error, 'cannot be removed');
@@ -107,7 +112,7 @@ function orNull(look: () => Stats | undefined): Stats | null {
  * A temporary file beside the target, filled with as many bytes as may be needed and on disk: what a full disk,
  * a quota or a read-only mount has to say, it says here, before anything is spent.
  */
-async function reserve(path: string, bytes: number): Promise<Reservation> {
+async function reserve(path: string, bytes: number, inPlace: () => void): Promise<Reservation> {
   const target = await realTarget(path);
   const temporary = join(
     dirname(target),
@@ -132,7 +137,12 @@ async function reserve(path: string, bytes: number): Promise<Reservation> {
         await writeDurably(temporary, Buffer.from(text));
         // Only root can give files away; then the file stays its owner's.
         if (before && process.getuid?.() === 0) await chown(temporary, before.uid, before.gid);
-        await rename(temporary, target);
+        await rename(temporary, target).catch(async (error: unknown) => {
+          if (!NO_RENAME.has(codeOf(error))) throw error;
+          await writeDurably(target, Buffer.from(text));
+          await unlink(temporary).catch(() => undefined);
+          inPlace();
+        });
         await syncFolder(dirname(target));
       } catch (error) {
         throw fileError(error, 'cannot be written');

@@ -1,7 +1,7 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, renameSync, symlinkSync, truncateSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, renameSync, symlinkSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { run, start, until } from '../fixtures/program.js';
 import { define, egress, LATER, leaks, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
@@ -406,5 +406,125 @@ describe('templates while the daemon runs', () => {
     expect(leaks(root.text('token_refresher.log'), ['invented-access-of-the-good-one'])).toEqual([]);
     root.remove(template);
     await until(() => root.text(output).includes('more'), 'the shipped template again', 3);
+  });
+});
+
+describe('templates that are no files', () => {
+  it.each([
+    ['a folder', special.folder],
+    ['a dangling link', special.link],
+    ['a FIFO', special.fifo],
+  ])('%s: named, and the old output stays', async (_, make) => {
+    const root = goodRoot();
+    await run(root.path, ['--once']);
+    const before = root.text('.oauth-tokens/mcp.json');
+    mkdirSync(root.full('templates/http'), { recursive: true });
+    make(root, 'templates/http/mcp.json.hbs');
+    define(root, 'more.json', open('more'));
+    const { code, stderr } = await run(root.path, ['--once']);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/^templates\/http\/mcp\.json\.hbs: .+\n$/),
+    });
+    expect(root.text('.oauth-tokens/mcp.json')).toBe(before);
+    expect(root.json('.oauth-tokens/vscode_mcp.json').servers).toHaveProperty('more');
+  });
+
+  it("an editor's backups and locks make no output", async () => {
+    const root = goodRoot().write('templates/http/.mcp.json.hbs', 'x').write('templates/http/mcp.json.hbs~', 'x');
+    symlinkSync('user@host.123', root.full('templates/http/.#mcp.json.hbs'));
+    expect(await run(root.path, ['--once'])).toMatchObject({ code: 0, stderr: '' });
+    expect(root.json('.oauth-tokens/mcp.json').mcpServers).toMatchObject(GOOD);
+    expect(root.has('.oauth-tokens/.mcp.json')).toBe(false);
+  });
+});
+
+describe('without the right to read', () => {
+  /** Root may read everything: then the program is run as nobody. */
+  const limited = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const give = (root: Root) => {
+    if (limited.uid !== undefined) execFileSync('chown', ['-R', `${limited.uid}:${limited.gid}`, root.path]);
+  };
+  const program = join(process.cwd(), 'dist/main.cjs');
+  const runLimited = (root: Root) =>
+    spawnSync(process.execPath, [program, '--once'], {
+      cwd: root.path,
+      env: { HOME: '/nonexistent' },
+      encoding: 'utf8',
+      ...limited,
+    });
+
+  it.each<[what: string, file: string, content: string]>([
+    ['a definition', 'registry/servers/closed-to-us.json', '{}'],
+    ['a token file', '.oauth-tokens/closed-to-us.json', '{}'],
+    ['a provider', 'registry/providers/closed-to-us.json', '{}'],
+    ['a template', 'templates/http/roo_mcp.json.hbs', '{}'],
+    ['a partial', 'templates/partials/closed-to-us.hbs', 'x'],
+    ['a schema', 'schemas/roo_mcp.schema.json', '{}'],
+    ['.env', '.env', 'A=1'],
+  ])('%s', (_, file, content) => {
+    const root = goodRoot().write(file, content);
+    give(root);
+    chmodSync(root.full(file), 0);
+    const { status, stderr } = runLimited(root);
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(new RegExp(`${file}: cannot be read: permission denied\\n$`)),
+    });
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect(root.json('.oauth-tokens/mcp.json').mcpServers).toMatchObject(GOOD);
+  });
+
+  it('the folder of definitions', () => {
+    const root = goodRoot();
+    give(root);
+    runLimited(root);
+    const before = root.text('.oauth-tokens/mcp.json');
+    chmodSync(root.full('registry/servers'), 0);
+    const { status, stderr } = runLimited(root);
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(/^registry\/servers: cannot be read: permission denied\n/),
+    });
+    expect(before).toContain('good.test');
+  });
+
+  it('the folder of definitions while the daemon runs: keeps what was there', async () => {
+    const root = goodRoot();
+    give(root);
+    const child = spawn(process.execPath, [program], {
+      cwd: root.path,
+      env: { HOME: '/nonexistent' },
+      stdio: 'ignore',
+      ...limited,
+    });
+    onTestFinished(() => {
+      child.kill('SIGKILL');
+    });
+    await until(
+      () => root.has('.oauth-tokens/roo_mcp.json') && root.text('token_refresher.log').includes('cycle completed'),
+      'a cycle',
+    );
+    chmodSync(root.full('registry/servers'), 0);
+    await until(
+      () => root.text('token_refresher.log').includes('registry/servers: cannot be read'),
+      'that it is said',
+      3,
+    );
+    expect(root.json('.oauth-tokens/mcp.json').mcpServers).toMatchObject(GOOD);
+  });
+
+  it('the folder of outputs is not ours to write to', () => {
+    const root = goodRoot();
+    give(root);
+    chmodSync(root.full('.oauth-tokens'), 0o555);
+    const { status, stderr } = runLimited(root);
+    chmodSync(root.full('.oauth-tokens'), 0o755);
+    expect(status).toBe(1);
+    expect(stderr.trimEnd().split('\n')).toEqual(
+      ['mcp.json', 'roo_mcp.json', 'vscode_mcp.json'].map(
+        (name) => `.oauth-tokens/${name}: cannot be written: permission denied`,
+      ),
+    );
   });
 });

@@ -8,6 +8,7 @@ import {
   egress,
   GATEWAY,
   INGRESS_COGNITO,
+  leaks,
   listing,
   open,
   realShape,
@@ -95,6 +96,30 @@ describe('the real shape behind a gateway', () => {
       'kroger:user_default',
       'readonly',
     ]);
+  });
+
+  it('tells nobody a secret, however much it is asked', async () => {
+    const root = realShape(new Root());
+    const { stdout, stderr } = await once(root, [
+      '--registry-url',
+      GATEWAY,
+      '--log-level',
+      'DEBUG',
+      '--log-format',
+      'json',
+    ]);
+    const told = [stdout, stderr, root.text('token_refresher.log')];
+    for (const command of [
+      ['render', '--json'],
+      ['validate', '--json'],
+      ['status', '--json'],
+      ['health', '--json'],
+      ['refresh'],
+    ]) {
+      const ended = await run(root.path, [...command, '--registry-url', GATEWAY]);
+      told.push(ended.stdout, ended.stderr);
+    }
+    expect(leaks(told.join('\n'))).toEqual([]);
   });
 
   it('writes nothing the second time', async () => {

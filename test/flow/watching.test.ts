@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { start, until } from '../fixtures/program.js';
 import { define, egress, open } from '../fixtures/registry.js';
@@ -77,6 +77,30 @@ describe('a change is in the outputs within a second', () => {
       await until(() => keys(root) === round, `the new folder, round ${round}`, SOON);
       define(root, `${round}.json`, open(`${round}-changed`));
       await until(() => keys(root) === `${round}-changed`, 'a change in the new folder', SOON);
+    }
+  });
+
+  it('folders that are links', async () => {
+    const root = new Root().write('elsewhere/a.json', open('a')).write('registry/.keep', '');
+    symlinkSync('../elsewhere', root.full('registry/servers'));
+    await daemon(root);
+    await until(() => keys(root) === 'a', 'the first outputs');
+    root.write('elsewhere/a.json', open('b'));
+    await until(() => keys(root) === 'b', 'a change behind the link', SOON);
+    root.write('elsewhere/c.json', open('c'));
+    await until(() => keys(root) === 'b,c', 'a new file behind the link', SOON);
+  });
+
+  it.each([
+    ['secrets/*.json', 'secrets/own.json'],
+    ['deep/**/*.json', 'deep/er/own.json'],
+    ['own.json', 'own.json'],
+  ])("token files of a glob of one's own: %s", async (glob, path) => {
+    const root = define(new Root(), 'a.json', { ...open('a'), auth_type: 'oauth', token: 'own' });
+    await daemon(root, ['--token-files', glob]);
+    for (const access of ['one', 'two']) {
+      root.write(path, { access_token: access });
+      await until(() => root.text('.oauth-tokens/mcp.json').includes(`Bearer ${access}`), access, SOON);
     }
   });
 

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, { mkdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import lockfile from 'proper-lockfile';
 import { fileNameFor } from '../../ground/file-name.js';
@@ -62,6 +62,7 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
   let lost = false;
   try {
     const release = await lockfile.lock(base, {
+      fs: notingFs(base),
       realpath: false,
       stale: STALE_MS,
       update: RENEW_MS,
@@ -70,16 +71,13 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
         lost = true;
       },
     });
-    const mine: OwnerNote = { ...ownIdentity(), folder: folderId(base) ?? '', since: Date.now() / 1000 };
-    writeFileSync(noteOf(base), JSON.stringify(mine), { mode: 0o600 });
     return {
       get lost() {
         return lost;
       },
       async release() {
-        if (lost) return;
-        rmSync(noteOf(base), { force: true });
-        await release().catch(() => undefined);
+        // The note stays: it is about a folder that is gone then, and says nothing of the next one.
+        if (!lost) await release().catch(() => undefined);
       },
     };
   } catch (error) {
@@ -87,6 +85,26 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
     if (code === 'ELOCKED') return null;
     throw new FileError(code, `the lock ${base} cannot be taken: ${fileError(error, '').message.slice(2)}`, error);
   }
+}
+
+/**
+ * The file system with a mkdir that leaves the owner's note at once: a process that is killed between the two
+ * makes the others wait until its lock is stale.
+ */
+function notingFs(base: string): object {
+  return {
+    ...fs,
+    mkdir(path: string, done: (error: unknown) => void) {
+      try {
+        fs.mkdirSync(path);
+        const note: OwnerNote = { ...ownIdentity(), folder: folderId(base) ?? '', since: Date.now() / 1000 };
+        fs.writeFileSync(noteOf(base), JSON.stringify(note), { mode: 0o600 });
+        done(null);
+      } catch (error) {
+        done(error);
+      }
+    },
+  };
 }
 
 export interface LockOwner {
