@@ -108,7 +108,7 @@ export async function runOnce(parts: LoopParts, force: boolean, patience: number
     const next = Math.min(...retries) - clock.now();
     if (retried || retries.length === 0 || next > patience) break;
     retried = true;
-    await clock.sleep(next);
+    await clock.sleep(next + 0.01); // timers may be early by a fraction of a millisecond
     ({ world, surveyed } = look());
     refresher.start(surveyed, world, 'schedule', false);
   }

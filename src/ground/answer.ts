@@ -45,11 +45,10 @@ export function judge(
   secrets: readonly (Secret | null)[],
   now: number,
 ): Failure | null {
-  const { status, headers } = answer;
+  const { status } = answer;
   const document = readBody(answer.body);
   const code = document && errorCode(document);
-  // A date is the server's: so is the time it is compared with.
-  const retryAfter = readRetryAfter(headers['retry-after'], dateOf(answer) ?? now);
+  const retryAfter = retryAfterOf(answer, now);
   const more = retryAfter === null ? {} : { retryAfter };
   if (code) {
     const described = document?.error_description;
@@ -80,10 +79,14 @@ export function dateOf({ headers }: Answer): number | null {
   return Number.isNaN(date) ? null : date;
 }
 
-/** `Retry-After` (RFC 9110 section 10.2.3) in seconds from now, at most a day; null when absent or no such thing. */
-function readRetryAfter(value: string | undefined, now: number): number | null {
-  if (value === undefined) return null;
-  const seconds = /^\d+$/.test(value.trim()) ? Number(value) : Date.parse(value) / 1000 - now;
+/**
+ * `Retry-After` (RFC 9110 section 10.2.3) of an answer that brings no token, in seconds from now, at most a day;
+ * null when it has none. A date is the server's, and so is the time it is compared with.
+ */
+export function retryAfterOf(answer: Answer, now: number): number | null {
+  const value = answer.headers['retry-after'];
+  if (value === undefined || takeGrant(answer)) return null;
+  const seconds = /^\d+$/.test(value.trim()) ? Number(value) : Date.parse(value) / 1000 - (dateOf(answer) ?? now);
   return Number.isNaN(seconds) ? null : Math.min(Math.max(seconds, 0), 86_400);
 }
 

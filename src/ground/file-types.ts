@@ -178,7 +178,7 @@ export interface HistoryFile {
     detail: string;
     count: number;
     retryAt: number | null;
-    doubtful: boolean;
+    lost: number;
   } | null;
   succeededAt: number | null;
   lifetime: number | null;

@@ -43,8 +43,8 @@ export interface Verdict {
   readonly count: number;
   /** When to ask again; null when only a change or a person helps. */
   readonly retryAt: number | null;
-  /** An answer to this very refresh token was lost before: it may have been spent. */
-  readonly doubtful: boolean;
+  /** How many answers to this very refresh token were lost: if any, it may have been spent. */
+  readonly lost: number;
 }
 
 export const NO_HISTORY: Omit<History, 'token'> = {
@@ -83,16 +83,16 @@ export function afterFailure(history: History, failure: Failure, at: Circumstanc
   const { now, subject } = at;
   const before = history.subject === subject ? history.verdict : null;
   const count = (before?.count ?? 0) + 1;
-  const doubtful = failure.kind === 'lost' || (before?.doubtful ?? false);
+  const lost = (before?.lost ?? 0) + (failure.kind === 'lost' ? 1 : 0);
   const kind = failure.kind === 'dead' && !at.usesRefreshToken ? 'configuration' : failure.kind;
-  const pause = pauseAfter(kind, before, count, doubtful, at.random);
+  const pause = pauseAfter(kind, before, count, lost, at.random);
   const retryAt = pause === null ? null : now + Math.max(pause, failure.retryAfter ?? 0);
   return {
     ...history,
     pending: failure.kind === 'local' ? history.pending : null,
     lastAttempt: { at: now, outcome: kind, code: failure.code },
     subject,
-    verdict: { kind, code: failure.code, detail: failure.detail, count, retryAt, doubtful },
+    verdict: { kind, code: failure.code, detail: failure.detail, count, retryAt, lost },
     hostHeld: failure.retryAfter === undefined ? history.hostHeld : { host: at.host, until: now + failure.retryAfter },
   };
 }
@@ -101,7 +101,7 @@ function pauseAfter(
   kind: Failure['kind'],
   before: Verdict | null,
   count: number,
-  doubtful: boolean,
+  lost: number,
   random: number,
 ): number | null {
   switch (kind) {
@@ -109,11 +109,9 @@ function pauseAfter(
       return null;
     case 'dead':
       // After a lost answer this is the second request already: the first one has spent the token.
-      return doubtful || before?.kind === 'dead' ? null : CONFIRM_AFTER;
-    case 'lost': {
-      const lost = before?.kind === 'lost' ? before.count : 0;
-      return LOST_RETRIES[lost] ?? backoff(count - LOST_RETRIES.length, random);
-    }
+      return lost > 0 || before?.kind === 'dead' ? null : CONFIRM_AFTER;
+    case 'lost':
+      return LOST_RETRIES[lost - 1] ?? backoff(count - LOST_RETRIES.length, random);
     case 'local':
     case 'transient':
       return backoff(count, random);
@@ -129,7 +127,7 @@ function backoff(count: number, random: number): number {
 /** What a process that finds an attempt of another one, which died over it, remembers: the answer was lost. */
 export function afterCrash(history: History, subject: string): History {
   const detail = 'the process that asked for it died before the answer was saved';
-  const verdict: Verdict = { kind: 'lost', code: 'answer_lost', detail, count: 1, retryAt: null, doubtful: true };
+  const verdict: Verdict = { kind: 'lost', code: 'answer_lost', detail, count: 1, retryAt: null, lost: 1 };
   return { ...history, pending: null, subject, verdict };
 }
 
@@ -168,5 +166,5 @@ const BRAKED: Verdict = {
   detail: `more than ${BRAKE_COUNT} refreshes in ${BRAKE_WINDOW / 60} minutes that its lifetime did not call for`,
   count: 0,
   retryAt: null,
-  doubtful: false,
+  lost: 0,
 };

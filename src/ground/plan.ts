@@ -42,8 +42,6 @@ export interface Plan {
 
 /** Below this, a difference between two clocks is the network's and the `Date` header's coarseness. */
 export const SKEW_NOTICED = 60;
-/** Retry-After is taken for a day at the most: a hold that lasts longer is of a clock that has since been set back. */
-const HOLD_MOST = 86_400;
 /** Spreads the refreshes of tokens that end together, without moving any of them noticeably. */
 const JITTER_SHARE = 0.01;
 const JITTER_MOST = 30;
@@ -80,8 +78,7 @@ export function planFor(token: Token, facts: Facts): Plan {
     const state = expired ? 'expired' : !token.access ? 'needs_configuration' : ends === null ? 'unknown' : 'valid';
     return { refresh: false, at: expired || ends === null ? null : at(ends), state, reason: facts.obstacle };
   }
-  const held = facts.hostHeldUntil > now && facts.hostHeldUntil <= now + HOLD_MOST;
-  if (held && (facts.forced || !history.verdict)) {
+  if (facts.hostHeldUntil > now && (facts.forced || !history.verdict)) {
     const reason = 'its host asked to be left alone until then';
     return { refresh: false, at: facts.hostHeldUntil, state: expired ? 'expired' : 'valid', reason };
   }
@@ -109,10 +106,7 @@ export function planFor(token: Token, facts: Facts): Plan {
 
 function afterVerdict(verdict: Verdict, history: History, facts: Facts, expired: boolean): Plan {
   const state = stateOf(verdict, expired);
-  const retryAt =
-    verdict.retryAt === null
-      ? null
-      : Math.max(verdict.retryAt, facts.hostHeldUntil <= facts.now + HOLD_MOST ? facts.hostHeldUntil : 0);
+  const retryAt = verdict.retryAt === null ? null : Math.max(verdict.retryAt, facts.hostHeldUntil);
   if (retryAt === null) return { refresh: false, at: null, state, reason: verdict.detail };
   // After the clock was set back a pause could last for years.
   const clockSetBack = history.lastAttempt !== null && history.lastAttempt.at > facts.now + SKEW_NOTICED;

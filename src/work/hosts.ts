@@ -9,6 +9,9 @@ const REQUESTS_AT_ONCE = 4;
 /** Refreshes under way at one host: while some wait for their answers, others lock, prepare and save. */
 const REFRESHES_AT_ONCE = 2 * REQUESTS_AT_ONCE;
 
+/** Retry-After is taken for a day at the most: a hold that lasts longer is of a clock that has since been set back. */
+const HOLD_MOST = 86_400;
+
 export interface HostLimits {
   readonly refreshes: LimitFunction;
   readonly requests: LimitFunction;
@@ -33,7 +36,10 @@ export function createHosts(log: Log): Hosts {
   };
   return {
     skewOf: (host) => skews.get(host) ?? 0,
-    heldUntil: (host) => held.get(host) ?? 0,
+    heldUntil(host, now) {
+      const until = held.get(host) ?? 0;
+      return until > now + HOLD_MOST ? 0 : until;
+    },
     hold,
     recall({ hostHeld }) {
       if (hostHeld) hold(hostHeld.host, hostHeld.until);

@@ -1,4 +1,4 @@
-import { type Grant, judge, takeGrant } from '../ground/answer.js';
+import { type Grant, judge, retryAfterOf, takeGrant } from '../ground/answer.js';
 import { duration } from '../ground/duration.js';
 import type { Failure } from '../ground/failure.js';
 import type { Update } from '../ground/formats/format.js';
@@ -128,7 +128,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
   /** A durable note of the attempt, then the request; or why it was not sent. */
   const ask = async ({ token, recipe, spent, lock }: Case, history: History): Promise<Exchange | Failure> => {
     // Another token's answer may have said so while this one waited for its turn.
-    if (hosts.heldUntil(recipe.endpoint.host) > clock.now()) {
+    if (hosts.heldUntil(recipe.endpoint.host, clock.now()) > clock.now()) {
       return { kind: 'local', code: 'host_held', detail: 'its host asked to be left alone until then' };
     }
     try {
@@ -137,7 +137,13 @@ export function createRefresh(parts: RefreshParts): Refresh {
       return localFailure(error);
     }
     reached('journaled');
-    if (!lock.lost) return endpoint.request(recipe, token.refresh);
+    if (!lock.lost) {
+      const exchange = await endpoint.request(recipe, token.refresh);
+      // At once, before the next one in the queue is sent.
+      const wait = exchange.answer && retryAfterOf(exchange.answer, clock.now());
+      if (wait !== null) hosts.hold(recipe.endpoint.host, clock.now() + wait);
+      return exchange;
+    }
     const detail = 'this process was away for so long that another one may refresh it; nothing was sent';
     return { kind: 'local', code: 'lock_lost', detail };
   };
@@ -210,6 +216,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const uncalled = asker === 'person' ? [] : history.uncalled;
     const next = afterSuccess({ ...history, uncalled }, { now, called, subject, lifetime });
     await record(next);
+    await parkCopies(found, now);
     refused.delete(token.name);
     reached('recorded');
     const ends = update?.expiresAt ?? null;
@@ -220,6 +227,17 @@ export function createRefresh(parts: RefreshParts): Refresh {
     return { outcome: 'refreshed' };
   };
 
+  /** Other files that hold the refresh token that has just been spent: theirs is dead from here on. */
+  const parkCopies = async ({ token, world, spent }: Case, now: number): Promise<void> => {
+    for (const other of world.tokens) {
+      if (other.name === token.name || !other.refresh || spendsOf(other, digest) !== spent) continue;
+      const { subject, history } = survey.one(other, world, now, false);
+      const detail = `it is a copy of ${labelOf(token)}, whose refresh has spent its refresh token`;
+      const verdict = { kind: 'dead', code: 'already_spent', detail, count: 1, retryAt: null, lost: 1 } as const;
+      await record({ ...history, subject, verdict });
+    }
+  };
+
   const fail = async (found: Case, history: History, failure: Failure): Promise<Result> => {
     const { recipe } = found;
     const now = clock.now();
@@ -227,7 +245,6 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const subject = await subjectNow(found);
     const circumstances = { now, subject, host: recipe.endpoint.host, usesRefreshToken, random: clock.random() };
     const next = afterFailure(history, failure, circumstances);
-    if (failure.retryAfter !== undefined) hosts.hold(recipe.endpoint.host, now + failure.retryAfter);
     await record(next);
     reached('recorded');
     tell(found, next, history.subject === found.subject ? history.verdict : null);

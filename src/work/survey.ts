@@ -1,7 +1,7 @@
 import type { History } from '../ground/history.js';
 import { expiresAt, type Plan, planFor, type Timing } from '../ground/plan.js';
 import { isRecipe, type Recipe, recipeFor, type Unrefreshable } from '../ground/recipe.js';
-import type { Token } from '../ground/token.js';
+import { labelOf, type Token } from '../ground/token.js';
 import type { Digest } from '../ports/digest.js';
 import type { HistoryStore } from '../ports/stores.js';
 import type { World } from './load.js';
@@ -29,7 +29,8 @@ export interface SurveyParts {
 export interface HostKnowledge {
   /** This machine's clock minus the host's, in seconds. */
   skewOf(host: string): number;
-  heldUntil(host: string): number;
+  /** 0 when it is not. */
+  heldUntil(host: string, now: number): number;
   /** Takes over what was remembered of a host by another process, or before a restart. */
   recall(history: History): void;
 }
@@ -42,6 +43,15 @@ export interface Surveyor {
 export function createSurveyor(parts: SurveyParts): Surveyor {
   const { histories, digest, timing, allowHttp, hosts } = parts;
   const known = new WeakMap<Token, Identified>();
+  /** By the hash of a refresh token, the first that holds it. */
+  let owners = new Map<string, Token>();
+
+  /** A copy of a token file must not spend the refresh token a second time. */
+  const sharedWith = (token: Token, spends: string): string | null => {
+    const owner = token.refresh ? owners.get(spends) : undefined;
+    if (!owner || owner.name === token.name) return null;
+    return `it holds the same refresh token as ${labelOf(owner)}; only that one is refreshed`;
+  };
 
   /** What is made of a token alone: only a changed token or world makes it anew. */
   const identify = (token: Token, world: World): Identified => {
@@ -68,9 +78,9 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
       history,
       subject,
       spends,
-      obstacle: isRecipe(recipe) ? null : recipe.reason,
+      obstacle: isRecipe(recipe) ? sharedWith(token, spends) : recipe.reason,
       skew,
-      hostHeldUntil: hosts.heldUntil(host),
+      hostHeldUntil: hosts.heldUntil(host, now),
       forced,
     });
     return { token, recipe, history, subject, plan, expiresAt: expiresAt(token, skew) };
@@ -80,7 +90,12 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
     one,
     all(world, now, forced) {
       // First all of them: what one token's server has asked for holds for the others of its host.
-      for (const { name } of world.tokens) hosts.recall(histories.read(name));
+      owners = new Map();
+      for (const token of world.tokens) {
+        hosts.recall(histories.read(token.name));
+        const { spends } = identify(token, world);
+        if (token.refresh && !owners.has(spends)) owners.set(spends, token);
+      }
       return world.tokens.map((token) => one(token, world, now, forced));
     },
   };

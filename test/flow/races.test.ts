@@ -60,6 +60,8 @@ interface Figures {
   killed: number;
   stopped: number;
   longestRound: number;
+  /** Requests whose process could not be told. */
+  unknown: number;
 }
 
 async function runRace(temper: Temper, violent: boolean): Promise<Figures> {
@@ -77,7 +79,7 @@ async function runRace(temper: Temper, violent: boolean): Promise<Figures> {
   const spenders = new Map<string, number | null>();
   const unexcused: string[] = [];
   const violence: Promise<void>[] = [];
-  const figures: Figures = { started: 0, killed: 0, stopped: 0, longestRound: 0 };
+  const figures: Figures = { started: 0, killed: 0, stopped: 0, longestRound: 0, unknown: 0 };
   onTestFinished(() => {
     for (const { process } of racers.values()) process.kill('SIGKILL');
   });
@@ -100,6 +102,7 @@ async function runRace(temper: Temper, violent: boolean): Promise<Figures> {
     // A process that cannot be found any more was killed after it had asked.
     if (reuse && last !== null && last !== undefined && !killed.has(last)) unexcused.push(spent);
     spenders.set(spent, owner);
+    if (owner === null) figures.unknown += 1;
     const racer = owner === null ? undefined : racers.get(owner);
     // Around the answer, which comes after 20 ms: where it hurts.
     if (violent && racer && random() < 0.5) violence.push(attack(racer, random() * 40));

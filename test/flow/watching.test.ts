@@ -12,6 +12,9 @@ const keys = (root: Root): string =>
 const log = (root: Root): string => (root.has('token_refresher.log') ? root.text('token_refresher.log') : '');
 const cycles = (root: Root): number => log(root).split('cycle completed').length - 1;
 
+/** What its own writes set off is over: else a change could be found by chance, not by the watch. */
+const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 300));
+
 /** A daemon that has told of its first cycle. */
 async function daemon(root: Root, args: readonly string[] = [], environment: Record<string, string> = {}) {
   const started = start(root.path, args, environment);
@@ -46,8 +49,10 @@ describe('a change is in the outputs within a second', () => {
     const root = define(define(new Root(), 'a.json', open('a')), 'b.json', open('b'));
     await daemon(root);
     await until(() => keys(root) === 'a,b', 'the first outputs');
+    await quiet();
     change(root);
     await until(() => keys(root) === expected, `${expected} within a second`, SOON);
+    await quiet();
   });
 
   it('folders that come later, and go, and come again', async () => {
@@ -56,12 +61,16 @@ describe('a change is in the outputs within a second', () => {
     for (const round of ['a', 'b', 'c']) {
       define(root, `${round}.json`, open(round));
       await until(() => keys(root) === round, `registry/servers made, round ${round}`, SOON);
+      await quiet();
       root.write('registry/providers/x.json', '{');
       await until(() => log(root).split('registry/providers/x.json: ').length > 1, 'registry/providers made', SOON);
+      await quiet();
       define(root, 'later.json', open(`${round}-later`));
       await until(() => keys(root) === `${round},${round}-later`, 'a file in the new folder', SOON);
+      await quiet();
       root.remove('registry');
       await until(() => keys(root) === '', 'the folder removed', SOON);
+      await quiet();
     }
   });
 
@@ -69,14 +78,17 @@ describe('a change is in the outputs within a second', () => {
     const root = define(new Root(), 'a.json', open('a'));
     await daemon(root);
     await until(() => keys(root) === 'a', 'the first outputs');
+    await quiet();
     for (const round of ['b', 'c', 'd']) {
       // The number of the folder that was removed is often given to the next one.
       rmSync(root.full('registry/servers'), { recursive: true });
       mkdirSync(root.full('registry/servers'));
       define(root, `${round}.json`, open(round));
       await until(() => keys(root) === round, `the new folder, round ${round}`, SOON);
+      await quiet();
       define(root, `${round}.json`, open(`${round}-changed`));
       await until(() => keys(root) === `${round}-changed`, 'a change in the new folder', SOON);
+      await quiet();
     }
   });
 
@@ -85,10 +97,13 @@ describe('a change is in the outputs within a second', () => {
     symlinkSync('../elsewhere', root.full('registry/servers'));
     await daemon(root);
     await until(() => keys(root) === 'a', 'the first outputs');
+    await quiet();
     root.write('elsewhere/a.json', open('b'));
     await until(() => keys(root) === 'b', 'a change behind the link', SOON);
+    await quiet();
     root.write('elsewhere/c.json', open('c'));
     await until(() => keys(root) === 'b,c', 'a new file behind the link', SOON);
+    await quiet();
   });
 
   it.each([
@@ -98,9 +113,11 @@ describe('a change is in the outputs within a second', () => {
   ])("token files of a glob of one's own: %s", async (glob, path) => {
     const root = define(new Root(), 'a.json', { ...open('a'), auth_type: 'oauth', token: 'own' });
     await daemon(root, ['--token-files', glob]);
+    await quiet();
     for (const access of ['one', 'two']) {
       root.write(path, { access_token: access });
       await until(() => root.text('.oauth-tokens/mcp.json').includes(`Bearer ${access}`), access, SOON);
+      await quiet();
     }
   });
 
@@ -112,9 +129,11 @@ describe('a change is in the outputs within a second', () => {
       const [path, content] = egress('acme', 'a', access);
       replace(root.write(path, ''), path, content);
       await until(() => header() === `Bearer ${access}`, access, SOON);
+      await quiet();
     }
     unlinkSync(root.full(egress('acme', 'a', '')[0]));
     await until(() => keys(root) === '', 'the token gone', SOON);
+    await quiet();
   });
 
   it('.env', async () => {
@@ -127,8 +146,10 @@ describe('a change is in the outputs within a second', () => {
     replace(root, '.env', {});
     writeFileSync(root.full('.env'), 'INVENTED_KEY=two\n');
     await until(() => header() === 'two', 'changed', SOON);
+    await quiet();
     unlinkSync(root.full('.env'));
     await until(() => keys(root) === '', 'removed', SOON);
+    await quiet();
   });
 });
 

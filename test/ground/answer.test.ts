@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Answer, judge, readRetryAfter, takeGrant } from '../../src/ground/answer.js';
+import { type Answer, judge, takeGrant } from '../../src/ground/answer.js';
 import { Secret } from '../../src/ground/secret.js';
 
 const NOW = 1_800_000_000;
@@ -95,5 +95,6 @@ test.each([
   ['', null],
   [undefined, null],
 ])('Retry-After: %s', (value, seconds) => {
-  expect(readRetryAfter(value, NOW)).toBe(seconds);
+  const given = answer('', 503, value === undefined ? {} : { 'retry-after': value });
+  expect(judge(given, null, [], NOW)?.retryAfter ?? null).toBe(seconds);
 });

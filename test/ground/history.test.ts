@@ -62,7 +62,7 @@ describe('how long a failure is waited for', () => {
     const from: History = {
       ...FRESH,
       subject: 'before',
-      verdict: { kind: 'lost', code: '', detail: '', count: 9, retryAt: null, doubtful: true },
+      verdict: { kind: 'lost', code: '', detail: '', count: 9, retryAt: null, lost: 1 },
     };
     expect(pauses(['dead', 'dead'], { from })).toEqual([300, null]);
   });

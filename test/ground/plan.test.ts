@@ -26,7 +26,7 @@ function planned({
 }
 
 function verdict(more: Partial<Verdict>): Partial<History> {
-  const whole = { kind: 'transient', code: 'x', detail: 'why', count: 1, retryAt: NOW + 60, doubtful: false } as const;
+  const whole = { kind: 'transient', code: 'x', detail: 'why', count: 1, retryAt: NOW + 60, lost: 0 } as const;
   return { subject: 'subject', verdict: { ...whole, ...more } };
 }
 
