@@ -4,9 +4,10 @@ import type { Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { ClientAuth } from 'oauth4webapi';
 import type { Answer } from '../ground/answer.js';
+import type { Exchange } from '../ground/outcome.js';
 import { isLoopback, type Recipe } from '../ground/recipe.js';
 import type { Secret } from '../ground/secret.js';
-import type { Exchange, TokenEndpoint } from '../ports/endpoint.js';
+import type { TokenEndpoint } from '../ports/endpoint.js';
 
 export interface EndpointLimits {
   /** Seconds for the whole exchange. */

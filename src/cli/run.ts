@@ -1,4 +1,5 @@
-import { type Cycle, runLoop, runOnce } from '../daemon/loop.js';
+import { type Cycle, runLoop } from '../daemon/loop.js';
+import { runOnce } from '../daemon/once.js';
 import { problemLine } from '../ground/problem.js';
 import type { Context } from './command.js';
 import { dryRun } from './dry-run.js';

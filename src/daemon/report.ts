@@ -1,7 +1,6 @@
 import { duration } from '../ground/duration.js';
 import type { Listing } from '../ground/entry.js';
 import { type Problem, problemLine } from '../ground/problem.js';
-import { isRecipe } from '../ground/recipe.js';
 import { isEgressFile, labelOf, type Token } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { Log } from '../ports/log.js';
@@ -18,15 +17,14 @@ export function createReport(log: Log, clock: Clock, interval: number): (cycle: 
   let lastWorld: World | null = null;
   const lastTold = new Map<string, string>();
 
-  const tellToken = ({ token, plan, expiresAt, recipe }: Surveyed, now: number): void => {
-    const told = [plan.state, plan.refresh, expiresAt, isRecipe(recipe)].join();
+  const tellToken = ({ token, plan, expiresAt }: Surveyed, now: number): void => {
+    const told = [plan.state, plan.refresh, expiresAt, plan.blocked].join();
     if (lastTold.get(token.name) === told) return;
     lastTold.set(token.name, told);
     const about = { token: token.name, file: token.file };
     const life = lifeText(token, expiresAt, now);
-    if (plan.refresh) log.info('REFRESH', `${labelOf(token)}: ${life}, refreshing...`, about);
-    else if (!isRecipe(recipe))
-      log.warning('CHECK', `${labelOf(token)}: ${life}; cannot be refreshed: ${plan.reason}`, about);
+    if (plan.refresh) return; // the refresh tells of itself
+    if (plan.blocked) log.warning('CHECK', `${labelOf(token)}: ${life}; cannot be refreshed: ${plan.reason}`, about);
     else if (plan.state === 'valid') log.info('CHECK', `${labelOf(token)}: ${life}, no refresh needed`, about);
     else log.info('CHECK', `${labelOf(token)}: ${life}, ${plan.reason}`, about);
   };

@@ -5,7 +5,7 @@ import { type Problem, problem } from '../ground/problem.js';
 import { isRecipe } from '../ground/recipe.js';
 import type { Running } from '../ports/instance.js';
 import type { World } from '../work/load.js';
-import { loginOf } from '../work/refresh.js';
+import { loginOf } from '../work/refresh-log.js';
 import type { Surveyed } from '../work/survey.js';
 
 export type Status = StatusReport;

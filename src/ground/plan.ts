@@ -38,6 +38,8 @@ export interface Plan {
   readonly state: State;
   /** Why then, for people. */
   readonly reason: string;
+  /** It will never be refreshed as things are, and the reason says why. */
+  readonly blocked?: true;
 }
 
 /** Below this, a difference between two clocks is the network's and the `Date` header's coarseness. */
@@ -76,7 +78,13 @@ export function planFor(token: Token, facts: Facts): Plan {
 
   if (facts.obstacle !== null) {
     const state = expired ? 'expired' : !token.access ? 'needs_configuration' : ends === null ? 'unknown' : 'valid';
-    return { refresh: false, at: expired || ends === null ? null : at(ends), state, reason: facts.obstacle };
+    return {
+      refresh: false,
+      at: expired || ends === null ? null : at(ends),
+      state,
+      reason: facts.obstacle,
+      blocked: true,
+    };
   }
   if (facts.hostHeldUntil > now && (facts.forced || !history.verdict)) {
     const reason = 'its host asked to be left alone until then';

@@ -1,21 +1,20 @@
-import { type Grant, judge, retryAfterOf, takeGrant } from '../ground/answer.js';
-import { duration } from '../ground/duration.js';
+import { retryAfterOf, takeGrant } from '../ground/answer.js';
 import type { Failure } from '../ground/failure.js';
 import type { Update } from '../ground/formats/format.js';
-import { afterCrash, afterFailure, afterSuccess, type History, type Verdict } from '../ground/history.js';
-import { jwtLife } from '../ground/jwt.js';
-import { SKEW_NOTICED, tokenTime } from '../ground/plan.js';
+import { afterCrash, afterFailure, afterSuccess, type History } from '../ground/history.js';
+import { type Exchange, failureOf, lifetimeOf, updateOf } from '../ground/outcome.js';
 import { isRecipe, type Recipe } from '../ground/recipe.js';
 import { labelOf, type Token } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { Digest } from '../ports/digest.js';
-import type { Exchange, TokenEndpoint } from '../ports/endpoint.js';
+import type { TokenEndpoint } from '../ports/endpoint.js';
 import { FileError } from '../ports/files.js';
 import type { Lock, Locks } from '../ports/locks.js';
 import type { Log } from '../ports/log.js';
 import type { HistoryStore, TokenReservation, TokenStore } from '../ports/stores.js';
 import type { Hosts } from './hosts.js';
 import type { World } from './load.js';
+import { createRefreshLog } from './refresh-log.js';
 import { type Surveyed, type Surveyor, spendsOf } from './survey.js';
 
 /** Who asks: the calendar, a person, or a server that rejected the access token. */
@@ -59,13 +58,8 @@ interface Case extends Surveyed {
 }
 
 export function createRefresh(parts: RefreshParts): Refresh {
-  const { store, histories, endpoint, locks, hosts, survey, clock, digest, log, reached } = parts;
-  /** What this machine's disk has last refused for each token: told once, not at every attempt. */
-  const refused = new Map<string, string>();
-  const tellRefusal = ({ name, file }: Pick<Token, 'name' | 'file'>, message: string): void => {
-    if (refused.get(name) !== message) log.error('REFRESH', message, { token: name, file });
-    refused.set(name, message);
-  };
+  const { store, histories, endpoint, locks, hosts, survey, clock, digest, reached } = parts;
+  const tell = createRefreshLog(parts.log);
 
   const underLock = async (seen: Token, world: World, asker: Asker, lock: Lock): Promise<Result> => {
     const token = await store.reread(seen);
@@ -82,9 +76,9 @@ export function createRefresh(parts: RefreshParts): Refresh {
 
   const attempt = async (found: Case): Promise<Result> => {
     const { token, recipe, spent } = found;
-    const about = { token: token.name, file: token.file };
     const lost = found.history.pending?.spent === spent;
-    if (lost) log.warning('REFRESH', `${labelOf(token)}: the answer to its last request was lost; asking again`, about);
+    if (lost) tell.answerWasLost(token);
+    else tell.begins(token, found.plan.reason);
     const history = lost ? afterCrash(found.history, found.subject) : found.history;
 
     const reservation = await reserve(found);
@@ -105,7 +99,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     else await reservation.release();
     reached('saved');
 
-    const failure = failureOf(exchange, grant, found, now);
+    const failure = failureOf(exchange, grant, token, recipe, now);
     if (!failure) return succeed(found, history, update, now);
     if (failure.kind === 'dead' && (await changedOnDisk(found))) {
       await record({ ...history, pending: null });
@@ -150,26 +144,13 @@ export function createRefresh(parts: RefreshParts): Refresh {
 
   /** Until the disk takes it. The lock is held meanwhile, so that nobody spends the old refresh token. */
   const saveForSure = async (token: Token, reservation: TokenReservation, update: Update): Promise<void> => {
-    const about = { token: token.name, file: token.file };
     for (let tries = 0; ; tries += 1) {
       try {
-        if ((await reservation.save(update)) === 'superseded') {
-          log.warning(
-            'REFRESH',
-            `${labelOf(token)}: was changed by another program meanwhile; what is there stays`,
-            about,
-          );
-        }
+        if ((await reservation.save(update)) === 'superseded') tell.superseded(token);
         return;
       } catch (error) {
         if (!(error instanceof FileError)) throw error;
-        if (tries === 0) {
-          log.error(
-            'REFRESH',
-            `${labelOf(token)}: ${error.message}; its new token is held until it can be saved`,
-            about,
-          );
-        }
+        if (tries === 0) tell.notYetSaved(token, error.message);
         await clock.sleep(SAVE_AGAIN_AFTER);
       }
     }
@@ -180,50 +161,20 @@ export function createRefresh(parts: RefreshParts): Refresh {
     return there !== null && spendsOf(there, digest) !== spent;
   };
 
-  const failureOf = (exchange: Exchange, grant: Grant | null, { token, recipe }: Case, now: number): Failure | null => {
-    const { sent, answer, trouble } = exchange;
-    const cutOff = answer !== null && !answer.complete && !(grant?.access && !grant.salvaged);
-    if (answer && !cutOff) {
-      const secrets = [
-        token.access,
-        token.refresh,
-        recipe.clientSecret,
-        recipe.password,
-        grant?.access,
-        grant?.refresh,
-      ];
-      const failure = judge(
-        answer,
-        grant,
-        secrets.map((secret) => secret ?? null),
-        now,
-      );
-      const dead = failure !== null && recipe.deadCodes.includes(failure.code);
-      return dead ? { ...failure, kind: 'dead' } : failure;
-    }
-    const detail = trouble ?? 'the answer was cut off';
-    if (!sent) return { kind: 'transient', code: 'unreachable', detail };
-    return { kind: 'lost', code: 'answer_lost', detail: `${detail}; it may have been carried out` };
-  };
-
   const succeed = async (found: Case, history: History, update: Update | null, now: number): Promise<Result> => {
     const { token, asker } = found;
-    const about = { token: token.name, file: token.file };
+    const person = asker === 'person';
     const since = history.succeededAt === null ? null : now - history.succeededAt;
-    const called = asker === 'person' || since === null || (history.lifetime ?? Number.POSITIVE_INFINITY) <= since * 2;
+    const called = person || since === null || (history.lifetime ?? Number.POSITIVE_INFINITY) <= since * 2;
     const subject = await subjectNow(found);
     const lifetime = update && lifetimeOf(update);
-    const uncalled = asker === 'person' ? [] : history.uncalled;
+    const uncalled = person ? [] : history.uncalled;
     const next = afterSuccess({ ...history, uncalled }, { now, called, subject, lifetime });
     await record(next);
-    await parkCopies(found, now);
-    refused.delete(token.name);
+    const successor = update?.grant.refresh;
+    if (successor && digest(successor.reveal()) !== found.spent) await parkCopies(found, now);
     reached('recorded');
-    const ends = update?.expiresAt ?? null;
-    const told = ends === null ? 'nothing tells when it expires' : `expires in ${duration(Math.max(0, ends - now))}`;
-    log.info('REFRESH', `${labelOf(token)}: successfully refreshed, ${told}`, about);
-    if (next.verdict)
-      log.error('REFRESH', `${labelOf(token)}: ${next.verdict.detail}; stopped. ${remedy(token)}`, about);
+    tell.succeeded(token, update && update.expiresAt !== null ? update.expiresAt - update.now : null, next.verdict);
     return { outcome: 'refreshed' };
   };
 
@@ -247,30 +198,8 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const next = afterFailure(history, failure, circumstances);
     await record(next);
     reached('recorded');
-    tell(found, next, history.subject === found.subject ? history.verdict : null);
+    tell.failed(found.token, next, history.subject === found.subject ? history.verdict : null);
     return { outcome: 'failed', failure };
-  };
-
-  const tell = ({ token }: Case, { verdict, lastAttempt }: History, before: Verdict | null): void => {
-    if (!verdict) return;
-    const about = { token: token.name, file: token.file };
-    const again = verdict.retryAt === null ? null : duration(verdict.retryAt - (lastAttempt?.at ?? 0));
-    const head = `${labelOf(token)}: refresh failed (${verdict.code}): ${verdict.detail}`;
-    if (verdict.kind === 'local') {
-      tellRefusal(token, `${head}. It will be tried again until that is mended`);
-      return;
-    }
-    refused.delete(token.name);
-    if (verdict.kind === 'dead' && before?.kind !== 'dead') {
-      const next = again === null ? 'It will not be asked for again' : `It will be asked for once more in ${again}`;
-      log.warning('REFRESH', `${head}. ${next}; a new login is needed: ${loginOf(token)}`, about);
-    } else if (verdict.kind === 'dead') {
-      log.info('REFRESH', `${head}. Parked until its file changes, or: ${loginOf(token)}`, about);
-    } else if (again === null) {
-      log.error('REFRESH', `${head}. Parked until its configuration or file changes. ${remedy(token)}`, about);
-    } else {
-      log.warning('REFRESH', `${head}; trying again in ${again}`, about);
-    }
   };
 
   /** The subject of verdicts passed on the tokens as they are on disk now. */
@@ -284,7 +213,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
       await histories.write(history);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
-      log.debug('REFRESH', `the journal ${error.message}; this process remembers`, { token: history.token });
+      tell.journalRefused(history.token, error.message);
     }
   };
 
@@ -294,7 +223,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
       lock = await locks.acquire(seen.name, LOCK_PATIENCE);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
-      tellRefusal(seen, `${labelOf(seen)}: ${error.message}`);
+      tell.refused(seen, error.message);
       return { outcome: 'failed', failure: { kind: 'local', code: 'cannot_save', detail: error.message } };
     }
     if (!lock) return { outcome: 'busy' };
@@ -307,28 +236,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
   };
 }
 
-/** The command that brings a new token. */
-export function loginOf(token: Token): string {
-  return `token-refresher login ${token.provider ?? token.name}`;
-}
-
-function remedy(token: Token): string {
-  return `Then: token-refresher refresh ${token.name} --force`;
-}
-
-/** The new tokens with the time they end at, by the clock that expiry times are read against. */
-function updateOf(grant: Grant, now: number, skew: number): Update {
-  const time = tokenTime(now, skew);
-  if (grant.expiresIn !== null) return { grant, now: time, expiresAt: time + grant.expiresIn };
-  const exp = grant.access && jwtLife(grant.access.reveal())?.exp;
-  return { grant, now: time, expiresAt: exp ? exp + (skew > SKEW_NOTICED ? skew : 0) : null };
-}
-
 function localFailure(error: unknown): Failure {
   if (!(error instanceof FileError)) throw error;
   return { kind: 'local', code: 'cannot_save', detail: `its file ${error.message}; nothing was sent` };
-}
-
-function lifetimeOf({ expiresAt, now }: Update): number | null {
-  return expiresAt !== null && expiresAt > now ? expiresAt - now : null;
 }

@@ -355,7 +355,7 @@ describe('a refusal leaves the file as it is, and its code says what follows', (
           FILE,
           server.file({ access_token: 'theirs', refresh_token: 'their-refresh', expires_at: NOW + 3600 }),
         );
-        refusal('invalid_grant').answer(response, {} as never);
+        response.writeHead(400).end('{"error":"invalid_grant"}');
       },
     });
     await cycle();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { runOnce } from '../../src/daemon/loop.js';
+import { runOnce } from '../../src/daemon/once.js';
 import { answered, appFor, FakeClock, type Fixture, ListEndpoint, LOST, UNREACHABLE } from '../fixtures/app.js';
 import {
   type Behaviour,
@@ -192,7 +192,7 @@ describe('a host that asked to be left alone', () => {
     server.next.push({ rotates: false, answer: (response) => void response.writeHead(429, hold).end() });
     root.write(fileOf('a'), server.file());
     await run(root.path, ['token', 'a']);
-    root.write(fileOf('b'), server.file());
+    root.write(fileOf('b'), server.file({ refresh_token: 'made-up-refresh-b' }));
     await run(root.path, ['token', 'b']);
     await run(root.path, ['refresh']);
     expect(server.asked).toHaveLength(1);
@@ -364,7 +364,7 @@ test('the daemon, left alone for some seconds, asks for what it must and no more
   const root = new Root();
   const servers = await Promise.all(
     rows.map(async ([, behaviour], n) => {
-      const server = await FaultServer.start();
+      const server = await FaultServer.start(`${n}-`);
       server.next.push(...Array.from({ length: 1000 }, () => behaviour));
       root.write(fileOf(`t${n}`), server.file());
       return server;
