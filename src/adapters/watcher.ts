@@ -67,6 +67,7 @@ export function folderWatcher(root: string, ignore: (name: string) => boolean, c
 }
 
 function identityOf(path: string): string | undefined {
-  const found = statSync(path, { throwIfNoEntry: false });
-  return found?.isDirectory() ? `${found.dev}:${found.ino}` : undefined;
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  // A folder made anew can get the number of the one before it; not its time of birth.
+  return found?.isDirectory() ? `${found.dev}:${found.ino}:${found.birthtimeNs}` : undefined;
 }

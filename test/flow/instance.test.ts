@@ -124,7 +124,7 @@ describe('a stale PID file', () => {
     expect((await run(root.path, ['stop'])).code).toBe(0);
     expect((await run(root.path, ['health'])).stdout).toMatch(/^CRITICAL - no instance is running/);
     const started = start(root.path, ['--replace']);
-    await until(() => root.text(PID) === `${started.pid}\n`, 'its own PID file');
+    await until(() => root.has(PID) && root.text(PID) === `${started.pid}\n`, 'its own PID file');
     expect(other.alive()).toBe(true);
   });
 

@@ -14,6 +14,8 @@ const RENEW_MS = 5_000;
 /** A living owner on this machine is waited for: it may be stopped with an answer in its hands. */
 const LIVING_OWNER_MS = 150_000;
 const POLL_SECONDS = 0.05;
+/** Removing a dead one's lock takes far less. */
+const TURN_MS = 1000;
 
 interface OwnerNote extends ProcessIdentity {
   /** The lock folder the note is about: a note left by a dead owner must not speak for the next one. */
@@ -51,12 +53,17 @@ export function makePrivateFolder(folder: string): void {
   }
 }
 
+/** The locks that this process holds, from the moment their folder is made. */
+const held = new Set<string>();
+
 /** Takes a lock if it is free or its owner is dead. */
 export async function tryAcquire(base: string, livingOwnerMs: number): Promise<Lock | null> {
   const note = readNote(base);
   if (note) {
     const life = lifeOf(note);
-    if (life === 'dead') await breakLock(base, note);
+    // Ours, but not held: its release has failed, on a disk that was read-only for a while.
+    const left = life === 'alive' && note.pid === process.pid && !held.has(base);
+    if (life === 'dead' || left) breakLock(base, note);
     else if (life === 'alive' && Date.now() - note.since * 1000 < livingOwnerMs) return null;
   }
   let lost = false;
@@ -78,11 +85,13 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
       async release() {
         // The note stays: it is about a folder that is gone then, and says nothing of the next one.
         if (!lost) await release().catch(() => undefined);
+        held.delete(base);
       },
     };
   } catch (error) {
     const code = codeOf(error);
     if (code === 'ELOCKED') return null;
+    held.delete(base);
     throw new FileError(code, `the lock ${base} cannot be taken: ${fileError(error, '').message.slice(2)}`, error);
   }
 }
@@ -97,12 +106,17 @@ function notingFs(base: string): object {
     mkdir(path: string, done: (error: unknown) => void) {
       try {
         fs.mkdirSync(path);
-        const note: OwnerNote = { ...ownIdentity(), folder: folderId(base) ?? '', since: Date.now() / 1000 };
-        fs.writeFileSync(noteOf(base), JSON.stringify(note), { mode: 0o600 });
-        done(null);
+        held.add(base);
       } catch (error) {
         done(error);
+        return;
       }
+      try {
+        fs.writeFileSync(noteOf(base), JSON.stringify(noteOn(base)), { mode: 0o600 });
+      } catch {
+        // No room for it. The lock holds without: what has room reserved on a full disk must be saved all the same.
+      }
+      done(null);
     },
   };
 }
@@ -127,22 +141,39 @@ export function lockOwner(base: string): LockOwner | null {
 }
 
 /**
- * Two that find the same dead owner must not both remove its lock: the second would remove the first one's.
- * Hence a lock around the removal, and a second look under it.
+ * Two that find the same dead owner must not both remove its lock: the second would remove the first one's. Hence
+ * a file around the removal, and a second look under it. There is no pause in it at which to be killed; where it
+ * happens all the same, the file is a dead one's and is removed by the next.
  */
-async function breakLock(base: string, dead: OwnerNote): Promise<void> {
-  let release: (() => Promise<void>) | undefined;
+function breakLock(base: string, dead: OwnerNote): void {
+  const turn = `${base}.break`;
   try {
-    release = await lockfile.lock(`${base}.break`, { realpath: false, stale: 5000, onCompromised: () => undefined });
-    if (readNote(base)?.folder !== dead.folder) return;
-    // The note first: once the folder is gone somebody else may hold the lock and write a note of its own.
-    rmSync(noteOf(base), { force: true });
-    rmdirSync(`${base}.lock`);
+    fs.writeFileSync(turn, JSON.stringify(noteOn(base)), { flag: 'wx', mode: 0o600 });
   } catch {
-    // Somebody else is at it, or was first: the next try finds out.
-  } finally {
-    await release?.().catch(() => undefined);
+    if (isLeftBehind(turn)) rmSync(turn, { force: true });
+    return;
   }
+  try {
+    // The dead one's note stays: it is about a folder that is gone then, and the next owner writes over it.
+    if (readNote(base)?.folder === dead.folder) rmdirSync(`${base}.lock`);
+  } catch {
+    // A read-only file system, or somebody was first: the next try finds out.
+  } finally {
+    rmSync(turn, { force: true });
+  }
+}
+
+function isLeftBehind(turn: string): boolean {
+  try {
+    return lifeOf(JSON.parse(readFileSync(turn, 'utf8'))) === 'dead';
+  } catch {
+    const written = statSync(turn, { throwIfNoEntry: false })?.mtimeMs;
+    return written !== undefined && Date.now() - written > TURN_MS;
+  }
+}
+
+function noteOn(base: string): OwnerNote {
+  return { ...ownIdentity(), folder: folderId(base) ?? '', since: Date.now() / 1000 };
 }
 
 /** The note, if it speaks of the lock folder that is there now. */

@@ -1,11 +1,13 @@
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../ports/clock.js';
+import { fileError } from '../../ports/files.js';
 import type { Instance } from '../../ports/instance.js';
 import { lockOwner, makePrivateFolder, tryAcquire } from './folder-locks.js';
 
 const PID_FILE = 'token_refresher.pid';
 const POLL_SECONDS = 0.1;
+const UNKNOWN_OWNER_PATIENCE = 45;
 
 /** The instance lock `.token-refresher/instance.lock`; the PID file beside it is for people and scripts only. */
 export function lockedInstance(root: string, clock: Clock): Instance {
@@ -14,11 +16,22 @@ export function lockedInstance(root: string, clock: Clock): Instance {
   return {
     async claim() {
       makePrivateFolder(join(root, '.token-refresher'));
-      const lock = await tryAcquire(base, Number.POSITIVE_INFINITY);
-      if (!lock) return null;
-      rmSync(pidFile, { force: true });
-      writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o644 });
-      chmodSync(pidFile, 0o644);
+      const until = clock.monotonic() + UNKNOWN_OWNER_PATIENCE;
+      let lock = await tryAcquire(base, Number.POSITIVE_INFINITY);
+      while (!lock) {
+        // Held, but by nobody known: by a process that was killed in the moment of taking it.
+        if (lockOwner(base) || clock.monotonic() >= until) return null;
+        await clock.sleep(POLL_SECONDS);
+        lock = await tryAcquire(base, Number.POSITIVE_INFINITY);
+      }
+      try {
+        rmSync(pidFile, { force: true });
+        writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o644 });
+        chmodSync(pidFile, 0o644);
+      } catch (error) {
+        await lock.release();
+        throw fileError(error, `${PID_FILE}: cannot be written`);
+      }
       return {
         async release() {
           if (readPid(pidFile) === process.pid) rmSync(pidFile, { force: true });
