@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, realpathSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './adapters/clock.js';
 import { dotenvEnvironment } from './adapters/environment.js';
@@ -11,6 +11,7 @@ import { nameOf } from './cli/commands.js';
 import { didYouMean, logOptionsOf, rootOf, settingsOf, UsageError } from './cli/options.js';
 import { parseCall } from './cli/parse.js';
 import { readRunningFlags } from './cli/running-flags.js';
+import type { Watcher } from './ports/watcher.js';
 import { wire } from './wire.js';
 
 /** The package: its own providers, templates and schemas lie beside dist/. */
@@ -70,14 +71,15 @@ async function main(argv: readonly string[]): Promise<number> {
   return run({ app, flags, words, terminal, signal: stopping.signal });
 }
 
-async function watcherOf(root: string, logFile: string | null) {
+/** Watches for everything but temporary files (somebody's write that is not yet one) and what the daemon itself notes. */
+async function watcherOf(root: string, logFile: string | null): Promise<(changed: () => void) => Watcher> {
   const { folderWatcher } = await import('./adapters/watcher.js');
-  const own = [
-    'token_refresher.pid',
-    '.token-refresher',
-    ...(logFile === null ? [] : [logFile.slice(logFile.lastIndexOf('/') + 1)]),
-  ];
-  return (changed: () => void) => folderWatcher(root, (name) => own.some((mine) => name.startsWith(mine)), changed);
+  const home = realpathSync(root);
+  const own = ['token_refresher.pid', '.token-refresher', ...(logFile === null ? [] : [basename(logFile)])];
+  const ignore = (folder: string, name: string): boolean => {
+    return name.endsWith('.tmp') || (folder === home && own.some((mine) => name.startsWith(mine)));
+  };
+  return (changed) => folderWatcher(ignore, changed);
 }
 
 /** How outputs call this program back: absolute, whatever the folder it is called from. */

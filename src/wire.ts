@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { systemClock } from './adapters/clock.js';
 import { sha256 } from './adapters/digest.js';
 import { jsonDocuments } from './adapters/documents.js';
@@ -20,6 +20,7 @@ import type { Clock } from './ports/clock.js';
 import type { TokenEndpoint } from './ports/endpoint.js';
 import type { Log } from './ports/log.js';
 import type { Watcher } from './ports/watcher.js';
+import { watchedFolders } from './work/folders.js';
 import { createHosts } from './work/hosts.js';
 import { createLoader } from './work/load.js';
 import { createPublisher } from './work/publish.js';
@@ -117,7 +118,8 @@ export async function wire(on: Foundations): Promise<App> {
       alarm,
       clock,
       interval: settings.interval,
-      follow: async () => watcher?.follow(),
+      follow: (world) =>
+        watcher?.follow(watchedFolders(own, settings.tokenFiles, world).map((path) => resolve(root, path))),
       report: createReport(log, clock, settings.interval),
     },
     look() {

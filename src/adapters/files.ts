@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync, type Stats, statSync, unlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, realpathSync, type Stats, statSync, unlinkSync } from 'node:fs';
 import { chown, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import fastGlob from 'fast-glob';
@@ -39,6 +39,13 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
       return found;
     },
     look: (path) => look(full(path), path),
+    homeOf(path) {
+      try {
+        return dirname(realpathSync(full(path)));
+      } catch {
+        return dirname(path);
+      }
+    },
     read(path) {
       try {
         return readFileSync(full(path), 'utf8');

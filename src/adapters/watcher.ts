@@ -1,31 +1,16 @@
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { realpathSync, statSync } from 'node:fs';
 import { type FSWatcher, watch } from 'chokidar';
 import type { Watcher } from '../ports/watcher.js';
-
-/** The folders that inputs and templates come from, relative to the root. */
-const FOLDERS = [
-  '.',
-  '.oauth-tokens',
-  'registry',
-  'registry/servers',
-  'registry/providers',
-  'registry/tokens',
-  'templates',
-  'templates/live',
-  'templates/http',
-  'templates/env',
-  'templates/partials',
-  'schemas',
-];
 
 /**
  * Folders are watched, files are not: one handle a folder however many files there are, and a rename over a file
  * is seen as surely as a write to it. That is what chokidar's `raw` events give, which name the entry of the
- * folder that was touched; its own bookkeeping of files is switched off by ignoring them.
+ * folder that was touched; its own bookkeeping of files is switched off by ignoring them. `ignore` says of which
+ * entries nothing is to be told.
  */
-export function folderWatcher(root: string, ignore: (name: string) => boolean, changed: () => void): Watcher {
-  const followed = new Map<string, string>();
+export function folderWatcher(ignore: (folder: string, name: string) => boolean, changed: () => void): Watcher {
+  /** By the folder as it is named: where it really is, and which one. */
+  const followed = new Map<string, { readonly real: string; readonly identity: string }>();
   let watcher: FSWatcher | null = null;
   const start = (): FSWatcher => {
     const made = watch([], {
@@ -35,30 +20,29 @@ export function folderWatcher(root: string, ignore: (name: string) => boolean, c
     });
     made.on('raw', (_event, name: string | null, details) => {
       const { watchedPath } = details as { watchedPath: string };
-      // Temporary files are somebody's write that is not yet one.
-      if (name === null || !(name.endsWith('.tmp') || (watchedPath === root && ignore(name)))) changed();
+      if (name === null || !ignore(watchedPath, name)) changed();
     });
     made.on('error', () => changed());
     return made;
   };
   return {
-    async follow() {
+    follow(folders) {
       watcher ??= start();
       let more = false;
-      for (const folder of FOLDERS) {
-        const path = folder === '.' ? root : join(root, folder);
-        const identity = identityOf(path);
-        if (followed.get(path) === identity) continue;
-        if (followed.has(path)) watcher.unwatch(path);
-        if (identity === undefined) followed.delete(path);
-        else {
-          followed.set(path, identity);
-          watcher.add(path);
+      for (const folder of folders) {
+        const before = followed.get(folder);
+        const now = identify(folder);
+        if (before?.identity === now?.identity) continue;
+        if (before) watcher.unwatch(before.real);
+        followed.delete(folder);
+        if (now) {
+          followed.set(folder, now);
+          watcher.add(now.real);
           more = true;
         }
       }
       // What came into a folder between the scan and the watch is found by one more look.
-      if (more) setTimeout(() => changed(), 100).unref();
+      if (more) setTimeout(changed, 100).unref();
     },
     async close() {
       await watcher?.close();
@@ -66,8 +50,13 @@ export function folderWatcher(root: string, ignore: (name: string) => boolean, c
   };
 }
 
-function identityOf(path: string): string | undefined {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  // A folder made anew can get the number of the one before it; not its time of birth.
-  return found?.isDirectory() ? `${found.dev}:${found.ino}:${found.birthtimeNs}` : undefined;
+function identify(folder: string): { real: string; identity: string } | null {
+  try {
+    const real = realpathSync(folder);
+    const found = statSync(real, { bigint: true });
+    // A folder made anew can get the number of the one before it; not its time of birth.
+    return found.isDirectory() ? { real, identity: `${real} ${found.dev}:${found.ino}:${found.birthtimeNs}` } : null;
+  } catch {
+    return null;
+  }
 }

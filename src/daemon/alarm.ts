@@ -37,7 +37,7 @@ export function createAlarm(clock: Clock): Alarm {
       do {
         rung = null;
         await sleep(QUIET, signal);
-        why = rung ?? why;
+        if (rung === 'asked') why = rung;
       } while (rung && clock.monotonic() < until && !signal.aborted);
       rung = null;
       return why;

@@ -17,7 +17,7 @@ export interface LoopParts {
   /** Seconds. */
   readonly interval: number;
   /** Watches folders that have appeared. */
-  readonly follow: () => Promise<void>;
+  readonly follow: (world: World | null) => void;
   readonly report: (cycle: Cycle) => void;
 }
 
@@ -42,10 +42,14 @@ const JUST_BOOTED = 300;
 export async function runLoop(parts: LoopParts, signal: AbortSignal, force: boolean): Promise<void> {
   const { loader, survey, refresher, publisher, clock, follow, report } = parts;
   let cause: Cycle['cause'] = 'start';
+  let before: World | null = null;
   while (!signal.aborted) {
     const began = clock.monotonic();
-    await follow();
+    // Before the look, so that nothing changes unseen between the two.
+    follow(before);
     const world = loader.load(began);
+    if (world !== before) follow(world);
+    before = world;
     const now = clock.now();
     const surveyed = survey.all(world, now, force && cause === 'start');
     const awoke = cause === 'clock' || (cause === 'start' && clock.uptime() < JUST_BOOTED);

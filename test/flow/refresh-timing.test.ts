@@ -315,7 +315,9 @@ describe('state that outlives the process', () => {
 });
 
 describe('many tokens', () => {
+  /** By hand: TOKENS_AT_ONE_HOST=300 on a machine that has nothing else to do. */
   const COUNT = Number(process.env.TOKENS_AT_ONE_HOST ?? 60);
+  const SLACK = process.env.TOKENS_AT_ONE_HOST === undefined ? 2 : 1.3;
 
   test(`${COUNT} at one host: 4 at a time, and not much longer than that takes`, async () => {
     const root = new Root();
@@ -329,7 +331,7 @@ describe('many tokens', () => {
     const ideal = (COUNT / 4) * 100;
     expect(server.asked).toHaveLength(COUNT);
     expect(Math.max(...server.asked.map(({ concurrency }) => concurrency))).toBe(4);
-    expect(performance.now() - began).toBeLessThan(ideal * 1.3 + 300);
+    expect(performance.now() - began).toBeLessThan(ideal * SLACK + 300);
   });
 });
 

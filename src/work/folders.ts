@@ -1,0 +1,41 @@
+import type { Files } from '../ports/files.js';
+import type { World } from './load.js';
+
+/** The folders that inputs and templates come from, relative to the root. */
+const FOLDERS = [
+  '.',
+  '.oauth-tokens',
+  'registry',
+  'registry/servers',
+  'registry/providers',
+  'registry/tokens',
+  'templates',
+  'templates/live',
+  'templates/http',
+  'templates/env',
+  'templates/partials',
+  'schemas',
+];
+
+/**
+ * Every folder in which a change may matter: the known ones, those below which the globs of token files look, and
+ * those in which a token file that is a link really lies.
+ */
+export function watchedFolders(files: Files, globs: readonly string[], world: World | null): string[] {
+  const folders = new Set(FOLDERS);
+  for (const glob of globs) {
+    const base = /^((?:[^*?{[(!+@/]+\/)*)/.exec(glob)?.[1] ?? '';
+    if (base === '') continue;
+    addWithParents(folders, base.slice(0, -1));
+    if (glob.includes('**')) {
+      for (const { path, kind } of files.list([`${base}**`])) if (kind === 'folder') folders.add(path);
+    }
+  }
+  for (const { file } of world?.tokens ?? []) folders.add(files.homeOf(file));
+  return [...folders];
+}
+
+function addWithParents(folders: Set<string>, path: string): void {
+  const parts = path.split('/');
+  for (let length = 1; length <= parts.length; length += 1) folders.add(parts.slice(0, length).join('/'));
+}
