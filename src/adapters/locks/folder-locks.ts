@@ -53,7 +53,7 @@ export function makePrivateFolder(folder: string): void {
   }
 }
 
-/** The locks that this process holds, from the moment their folder is made. */
+/** The lock folders of this process, from when they are made until they are given back. */
 const held = new Set<string>();
 
 /** Takes a lock if it is free or its owner is dead. */
@@ -62,14 +62,18 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
   if (note) {
     const life = lifeOf(note);
     // Ours, but not held: its release has failed, on a disk that was read-only for a while.
-    const left = life === 'alive' && note.pid === process.pid && !held.has(base);
+    const left = life === 'alive' && note.pid === process.pid && !held.has(note.folder);
     if (life === 'dead' || left) breakLock(base, note);
     else if (life === 'alive' && Date.now() - note.since * 1000 < livingOwnerMs) return null;
   }
   let lost = false;
+  let folder = '';
   try {
     const release = await lockfile.lock(base, {
-      fs: notingFs(base),
+      fs: notingFs(base, (made) => {
+        folder = made;
+        held.add(made);
+      }),
       realpath: false,
       stale: STALE_MS,
       update: RENEW_MS,
@@ -85,13 +89,13 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
       async release() {
         // The note stays: it is about a folder that is gone then, and says nothing of the next one.
         if (!lost) await release().catch(() => undefined);
-        held.delete(base);
+        held.delete(folder);
       },
     };
   } catch (error) {
     const code = codeOf(error);
+    held.delete(folder);
     if (code === 'ELOCKED') return null;
-    held.delete(base);
     throw new FileError(code, `the lock ${base} cannot be taken: ${fileError(error, '').message.slice(2)}`, error);
   }
 }
@@ -100,19 +104,20 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
  * The file system with a mkdir that leaves the owner's note at once: a process that is killed between the two
  * makes the others wait until its lock is stale.
  */
-function notingFs(base: string): object {
+function notingFs(base: string, made: (folder: string) => void): object {
   return {
     ...fs,
     mkdir(path: string, done: (error: unknown) => void) {
       try {
         fs.mkdirSync(path);
-        held.add(base);
       } catch (error) {
         done(error);
         return;
       }
+      const note = noteOn(base);
+      made(note.folder);
       try {
-        fs.writeFileSync(noteOf(base), JSON.stringify(noteOn(base)), { mode: 0o600 });
+        fs.writeFileSync(noteOf(base), JSON.stringify(note), { mode: 0o600 });
       } catch {
         // No room for it. The lock holds without: what has room reserved on a full disk must be saved all the same.
       }
