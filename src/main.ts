@@ -35,8 +35,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const environment = dotenvEnvironment(diskFiles(root), process.env);
   const running = command.asRunning && lockedInstance(root, systemClock).running() !== null;
   const flags = running ? { ...readRunningFlags(root), ...parsed.flags } : parsed.flags;
-  const settings = settingsOf(root, flags, environment());
-  const options = logOptionsOf(root, flags, environment());
+  const settings = settingsOf(root, flags, environment.read());
+  const options = logOptionsOf(root, flags, environment.read());
   const quiet = !command.logs || flags['dry-run'] === true;
   const foreground = nameOf(command) === 'run' && process.stderr.isTTY === true;
   const log = createLog(

@@ -34,7 +34,7 @@ export interface Foundations {
   readonly settings: Settings;
   /** Where the package's own providers, templates and schemas are. */
   readonly packageRoot: string;
-  readonly environment: () => Environment;
+  readonly environment: { read(): Environment; trouble(): string | null };
   readonly self: SelfCommand;
   readonly log: Log;
   /** Only the daemon watches. */
@@ -75,7 +75,8 @@ export async function wire(on: Foundations): Promise<App> {
     own,
     shipped,
     documents,
-    environment: on.environment,
+    environment: on.environment.read,
+    environmentTrouble: on.environment.trouble,
     outputs: () =>
       new Set([...own.list(['templates/*/*.hbs']), ...shipped.list(['templates/*/*.hbs'])].map(outputName)),
     tokenFiles: settings.tokenFiles,

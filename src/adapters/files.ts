@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync, realpathSync, type Stats, statSync, unlinkSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
 import { chown, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import fastGlob from 'fast-glob';
@@ -29,9 +39,13 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
       // `dot` for .oauth-tokens itself; dot files inside it are for the caller to pass over.
       // A folder that is not there is the usual case for most of the root's own, and globbing costs more than asking.
       const present = patterns.filter((pattern) => look(full(baseOf(pattern)), '')?.kind === 'folder');
-      if (present.length === 0) return [];
+      const unreadable = [...new Set(present.map(baseOf))].filter((base) => !isReadable(full(base)));
+      const hidden = unreadable.map(
+        (base): Listed => ({ path: base.slice(0, -1), kind: 'unreadable', signature: '', size: 0 }),
+      );
+      if (present.length === unreadable.length) return hidden;
       const paths = fastGlob.sync(present, { cwd: folder, dot: true, onlyFiles: false, suppressErrors: true });
-      const found: Listed[] = [];
+      const found = hidden;
       for (const path of paths.sort()) {
         const listed = look(full(path), path);
         if (listed) found.push(listed);
@@ -73,6 +87,15 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
     },
   };
   return files;
+}
+
+function isReadable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.R_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The folder that all a pattern matches is below. */

@@ -8,39 +8,44 @@ import { TemplateError, type Templates } from '../ports/templates.js';
  * TOML).
  */
 export function handlebarsTemplates(own: Files, shipped: Files, delivery: string): Templates {
-  let engine: { readonly signature: string; readonly handlebars: typeof Handlebars } | null = null;
+  let engine: Engine | null = null;
   const compiled = new Map<string, { readonly signature: string; readonly run: Handlebars.TemplateDelegate }>();
 
   const find = (folder: string): Map<string, { files: Files; listed: Listed }> => {
     const found = new Map<string, { files: Files; listed: Listed }>();
     for (const files of [shipped, own]) {
       for (const listed of files.list([`templates/${folder}/*.hbs`])) {
-        if (listed.kind === 'file') found.set(nameOf(listed.path), { files, listed });
+        const name = nameOf(listed.path);
+        if (!name.startsWith('.')) found.set(name, { files, listed });
       }
     }
     return found;
   };
-  const prepare = (): typeof Handlebars => {
+  const prepare = (): Engine => {
     const partials = find('partials');
     const signature = signatureOf(partials);
-    if (engine?.signature === signature) return engine.handlebars;
+    if (engine?.signature === signature) return engine;
     const handlebars = Handlebars.create();
     handlebars.registerHelper(HELPERS);
+    const troubles: TemplateError[] = [];
     for (const [name, { files, listed }] of partials) {
-      const text = files.read(listed.path);
       try {
+        if (listed.kind !== 'file') throw new TemplateError(listed.path, 'is not a regular file');
+        const text = files.read(listed.path);
         handlebars.parse(text);
         handlebars.registerPartial(name, text);
       } catch (error) {
-        // It is wrong where it is included, and says itself that it is.
+        const trouble = templateError(listed.path, error);
+        troubles.push(trouble);
+        // Where it is included, it says itself that it is wrong.
         handlebars.registerPartial(name, () => {
-          throw templateError(listed.path, error);
+          throw trouble;
         });
       }
     }
     compiled.clear();
-    engine = { signature, handlebars };
-    return handlebars;
+    engine = { signature, handlebars, troubles };
+    return engine;
   };
 
   return {
@@ -51,10 +56,12 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
         file: listed.path,
         own: files !== shipped,
         signature: `${listed.signature} ${partials}`,
+        trouble: listed.kind === 'file' ? null : 'is not a regular file',
       }));
     },
+    troubles: () => prepare().troubles,
     render(output, context) {
-      const handlebars = prepare();
+      const { handlebars } = prepare();
       const template = find(delivery).get(output);
       if (!template) throw new TemplateError(`templates/${delivery}/${output}.hbs`, 'there is no such template');
       const { files, listed } = template;
@@ -71,6 +78,12 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
       }
     },
   };
+}
+
+interface Engine {
+  readonly signature: string;
+  readonly handlebars: typeof Handlebars;
+  readonly troubles: readonly TemplateError[];
 }
 
 function signatureOf(found: ReadonlyMap<string, { readonly listed: Listed }>): string {

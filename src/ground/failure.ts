@@ -58,7 +58,7 @@ const CODES: Readonly<Record<string, FailureKind>> = {
   answer_unusable: 'lost',
   cannot_save: 'local',
   lock_lost: 'local',
-  host_held: 'local',
+  not_now: 'local',
 };
 
 /**

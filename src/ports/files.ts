@@ -25,7 +25,8 @@ export interface Files {
 
 export interface Listed {
   readonly path: string;
-  readonly kind: 'file' | 'folder' | 'other' | 'dangling';
+  /** `unreadable`: a folder that what was asked for may be in. */
+  readonly kind: 'file' | 'folder' | 'other' | 'dangling' | 'unreadable';
   /** Changes whenever the content may have changed. */
   readonly signature: string;
   /** Bytes. */

@@ -36,6 +36,8 @@ export interface LoaderParts {
   readonly shipped: Files;
   readonly documents: Documents;
   readonly environment: () => Environment;
+  /** Why `.env` cannot be read, or null. */
+  readonly environmentTrouble: () => string | null;
   /** Names in .oauth-tokens that are outputs, not inputs. */
   readonly outputs: () => ReadonlySet<string>;
   readonly tokenFiles: readonly string[];
@@ -92,12 +94,20 @@ export function createLoader(parts: LoaderParts): Loader {
           [...values(shippedProviders), ...values(ownProviders)].map((provider) => [provider.name, provider]),
         ),
         environment,
-        problems: [...shelves.flatMap(({ items }) => items.flatMap(({ problems }) => problems)), ...named.problems],
+        problems: [
+          ...environmentProblems(parts.environmentTrouble()),
+          ...shelves.flatMap(({ items }) => items.flatMap(({ problems }) => problems)),
+          ...named.problems,
+        ],
       };
       before = { world, seen };
       return world;
     },
   };
+}
+
+function environmentProblems(trouble: string | null): Problem[] {
+  return trouble === null ? [] : [problem('.env', '', trouble)];
 }
 
 function isTokenFile(path: string, outputs: ReadonlySet<string>): boolean {

@@ -3,9 +3,9 @@ import { type Problem, problem, problemLine } from '../ground/problem.js';
 import type { Reveal } from '../ground/rendering.js';
 import { DEFAULT_OUTPUTS, type Settings } from '../ground/settings.js';
 import { FileError, type Files } from '../ports/files.js';
-import type { Templates } from '../ports/templates.js';
+import type { TemplateListed, Templates } from '../ports/templates.js';
 import type { World } from './load.js';
-import type { Render } from './render.js';
+import type { Render, Rendered } from './render.js';
 
 /** What became of one output. */
 export interface Output {
@@ -65,7 +65,7 @@ export function createPublisher(parts: PublishParts): Publisher {
     return joinServers({ tokens, servers, switchedOff, providers, environment, registryUrl: settings.registryUrl });
   };
   const entriesOf = ({ listings }: Joined): Entry[] => listings.flatMap(({ entry }) => (entry ? [entry] : []));
-  const wanted = (): { output: string; file: string; own: boolean; signature: string }[] => {
+  const wanted = (): TemplateListed[] => {
     const names: readonly string[] = settings.outputs ?? DEFAULT_OUTPUTS;
     return templates.list().filter(({ output, own }) => own || names.includes(output));
   };
@@ -76,31 +76,38 @@ export function createPublisher(parts: PublishParts): Publisher {
     return 'written';
   };
 
+  const partialProblems = (): Problem[] => templates.troubles().map(({ file, message }) => problem(file, '', message));
+
+  const renderListed = (
+    { output, file, trouble }: TemplateListed,
+    entries: readonly Entry[],
+    reveal: Reveal,
+  ): Rendered => {
+    if (trouble !== null) return { text: null, servers: 0, problems: [problem(file, '', trouble)] };
+    return render(output, file, entries, reveal);
+  };
+
   const publishOne = async (
-    output: string,
-    file: string,
-    template: string,
+    template: TemplateListed,
     world: World,
     entries: readonly Entry[],
-  ) => {
+  ): Promise<{ output: Output; problems: readonly Problem[] }> => {
+    const { output, signature } = template;
     const path = `${FOLDER}/${output}`;
     const disk = (): string => files.look(path)?.signature ?? '';
     const before = made.get(output);
-    if (before && before.world === world && before.template === template && before.disk === disk()) {
-      return { output: { ...before.output, status: 'unchanged' as const }, problems: before.problems };
+    if (before && before.world === world && before.template === signature && before.disk === disk()) {
+      return { output: { ...before.output, status: 'unchanged' }, problems: before.problems };
     }
-    const { text, servers, problems } = render(output, file, entries, (secret) => secret.reveal());
-    if (text === null) return { output: { path, status: 'failed' as const, servers: 0 }, problems };
+    const { text, servers, problems } = renderListed(template, entries, (secret) => secret.reveal());
+    if (text === null) return { output: { path, status: 'failed', servers: 0 }, problems };
     try {
       const done = { path, status: await write(path, text), servers };
-      made.set(output, { world, template, disk: disk(), output: done, problems });
+      made.set(output, { world, template: signature, disk: disk(), output: done, problems });
       return { output: done, problems };
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
-      return {
-        output: { path, status: 'failed' as const, servers },
-        problems: [...problems, problem(path, '', error.message)],
-      };
+      return { output: { path, status: 'failed', servers }, problems: [...problems, problem(path, '', error.message)] };
     }
   };
 
@@ -122,23 +129,21 @@ export function createPublisher(parts: PublishParts): Publisher {
       const joined = joinOnce(world);
       const entries = entriesOf(joined);
       const results = [];
-      for (const { output, file, signature } of wanted()) {
-        results.push(await publishOne(output, file, signature, world, entries));
-      }
+      for (const template of wanted()) results.push(await publishOne(template, world, entries));
       return {
         joined,
         outputs: results.map(({ output }) => output),
-        problems: distinct(results.flatMap(({ problems }) => problems)),
+        problems: distinct([...partialProblems(), ...results.flatMap(({ problems }) => problems)]),
       };
     },
     preview(world, reveal) {
       const entries = entriesOf(joinOnce(world));
       const outputs: Preview[] = [];
-      const problems: Problem[] = [];
-      for (const { output, file } of wanted()) {
-        const path = `${FOLDER}/${output}`;
-        const shown = render(output, file, entries, reveal);
-        const real = render(output, file, entries, (secret) => secret.reveal());
+      const problems: Problem[] = partialProblems();
+      for (const template of wanted()) {
+        const path = `${FOLDER}/${template.output}`;
+        const shown = renderListed(template, entries, reveal);
+        const real = renderListed(template, entries, (secret) => secret.reveal());
         problems.push(...real.problems);
         if (shown.text === null || real.text === null) continue;
         outputs.push({ path, text: shown.text, differs: contentOf(files, path) !== real.text, servers: real.servers });

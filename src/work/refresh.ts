@@ -42,7 +42,7 @@ export interface RefreshParts {
 }
 
 /** Refreshes one token under its lock, if that still proves right there. */
-export type Refresh = (seen: Token, world: World, asker: Asker) => Promise<Result>;
+export type Refresh = (seen: Token, world: World, asker: Asker, stopped: () => boolean) => Promise<Result>;
 
 /** Longer than the longest request of whoever holds the lock; seconds. */
 const LOCK_PATIENCE = 90;
@@ -55,13 +55,18 @@ interface Case extends Surveyed {
   readonly asker: Asker;
   readonly lock: Lock;
   readonly spent: string;
+  /** Whether the program is being stopped: then nothing more is sent. */
+  readonly stopped: () => boolean;
 }
 
 export function createRefresh(parts: RefreshParts): Refresh {
   const { store, histories, endpoint, locks, hosts, survey, clock, digest, reached } = parts;
   const tell = createRefreshLog(parts.log);
 
-  const underLock = async (seen: Token, world: World, asker: Asker, lock: Lock): Promise<Result> => {
+  const underLock = async (
+    seen: Token,
+    { world, asker, lock, stopped }: Pick<Case, 'world' | 'asker' | 'lock' | 'stopped'>,
+  ): Promise<Result> => {
     const token = await store.reread(seen);
     if (!token) return { outcome: 'gone' };
     const changed = token.access?.reveal() !== seen.access?.reveal();
@@ -71,7 +76,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const { recipe } = surveyed;
     if (!surveyed.plan.refresh || !isRecipe(recipe))
       return changed ? { outcome: 'adopted' } : { outcome: 'not_due', reason: surveyed.plan.reason };
-    return attempt({ ...surveyed, recipe, world, asker, lock, spent: spendsOf(token, digest) });
+    return attempt({ ...surveyed, recipe, world, asker, lock, stopped, spent: spendsOf(token, digest) });
   };
 
   const attempt = async (found: Case): Promise<Result> => {
@@ -86,7 +91,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const exchange = await hosts.limit(recipe.endpoint.host).requests(() => ask(found, history));
     if ('code' in exchange) {
       await reservation.release();
-      if (exchange.code === 'host_held') return { outcome: 'not_due', reason: exchange.detail };
+      if (exchange.code === 'not_now') return { outcome: 'not_due', reason: exchange.detail };
       return fail(found, found.history, exchange);
     }
     const now = clock.now();
@@ -120,10 +125,11 @@ export function createRefresh(parts: RefreshParts): Refresh {
   };
 
   /** A durable note of the attempt, then the request; or why it was not sent. */
-  const ask = async ({ token, recipe, spent, lock }: Case, history: History): Promise<Exchange | Failure> => {
-    // Another token's answer may have said so while this one waited for its turn.
+  const ask = async ({ token, recipe, spent, lock, stopped }: Case, history: History): Promise<Exchange | Failure> => {
+    // Both may have come about while this one waited for its turn.
+    if (stopped()) return { kind: 'local', code: 'not_now', detail: 'the program is being stopped' };
     if (hosts.heldUntil(recipe.endpoint.host, clock.now()) > clock.now()) {
-      return { kind: 'local', code: 'host_held', detail: 'its host asked to be left alone until then' };
+      return { kind: 'local', code: 'not_now', detail: 'its host asked to be left alone until then' };
     }
     try {
       await histories.write({ ...history, pending: { spent, at: clock.now() } });
@@ -217,7 +223,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     }
   };
 
-  return async (seen, world, asker) => {
+  return async (seen, world, asker, stopped) => {
     let lock: Lock | null;
     try {
       lock = await locks.acquire(seen.name, LOCK_PATIENCE);
@@ -229,7 +235,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     if (!lock) return { outcome: 'busy' };
     reached('locked');
     try {
-      return await underLock(seen, world, asker, lock);
+      return await underLock(seen, { world, asker, lock, stopped });
     } finally {
       await lock.release();
     }

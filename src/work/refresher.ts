@@ -52,7 +52,7 @@ export function createRefresher(
     if (running) return running;
     const run = async (): Promise<Result> => {
       if (delay > 0) await clock.sleep(delay);
-      return hosts.limit(host).refreshes(async () => (stopped ? STOPPED : refresh(token, world, asker)));
+      return hosts.limit(host).refreshes(async () => (stopped ? STOPPED : refresh(token, world, asker, () => stopped)));
     };
     const promise = run().finally(() => inFlight.delete(token.name));
     inFlight.set(token.name, promise);

@@ -55,6 +55,7 @@ export function createShelf<T>(files: Files, documents: Documents, read: Reader<
     const bad = (message: string, pointer = ''): { value: null; problems: Problem[] } => {
       return { value: null, problems: [problem(file, pointer, message)] };
     };
+    if (listed.kind === 'unreadable') return bad('cannot be read: permission denied');
     if (listed.kind === 'folder') return bad('is a folder, not a file');
     if (listed.kind === 'dangling') return bad('is a symbolic link to nothing');
     if (listed.kind === 'other') return bad('is not a regular file');
@@ -90,8 +91,13 @@ export function createShelf<T>(files: Files, documents: Documents, read: Reader<
         next.set(listed.path, same ? { ...before, vanishedAt: null } : take(listed, before));
         changed ||= !same;
       }
+      const hidden = listing.filter(({ kind }) => kind === 'unreadable').map(({ path }) => `${path}/`);
       for (const [file, before] of kept) {
         if (next.has(file)) continue;
+        if (hidden.some((folder) => file.startsWith(folder))) {
+          next.set(file, before); // nobody can tell whether it is still there
+          continue;
+        }
         const vanishedAt = before.vanishedAt ?? now;
         if (now < vanishedAt + VANISHED_FOR) {
           next.set(file, { ...before, vanishedAt });

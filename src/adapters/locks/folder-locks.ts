@@ -11,7 +11,11 @@ import { lifeOf, ownIdentity, type ProcessIdentity } from './process-identity.js
 /** A lock not renewed for this long is given up for dead when its owner cannot be asked (another machine). */
 const STALE_MS = 40_000;
 const RENEW_MS = 5_000;
-/** A living owner on this machine is waited for: it may be stopped with an answer in its hands. */
+/**
+ * A living owner on this machine is waited for, as it may be stopped with an answer in its hands; but not for ever
+ * once it has been seen not to renew its lock. Seen, not read off its times: after a sleep of the whole machine
+ * every lock looks old.
+ */
 const LIVING_OWNER_MS = 150_000;
 const POLL_SECONDS = 0.05;
 /** Removing a dead one's lock takes far less. */
@@ -64,7 +68,7 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
     // Ours, but not held: its release has failed, on a disk that was read-only for a while.
     const left = life === 'alive' && note.pid === process.pid && !held.has(note.folder);
     if (life === 'dead' || left) breakLock(base, note);
-    else if (life === 'alive' && Date.now() - note.since * 1000 < livingOwnerMs) return null;
+    else if (life === 'alive' && unrenewedFor(base, note) < livingOwnerMs) return null;
   }
   let lost = false;
   let folder = '';
@@ -98,6 +102,18 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
     if (code === 'ELOCKED') return null;
     throw new FileError(code, `the lock ${base} cannot be taken: ${fileError(error, '').message.slice(2)}`, error);
   }
+}
+
+/** What was last seen of locks that others hold, and since when. */
+const seen = new Map<string, { readonly renewal: string; readonly since: number }>();
+
+/** Milliseconds for which this process has seen a lock not being renewed. */
+function unrenewedFor(base: string, note: OwnerNote): number {
+  const renewal = `${note.folder} ${statSync(`${base}.lock`, { throwIfNoEntry: false })?.mtimeMs}`;
+  const before = seen.get(base);
+  if (before?.renewal === renewal) return performance.now() - before.since;
+  seen.set(base, { renewal, since: performance.now() });
+  return 0;
 }
 
 /**
