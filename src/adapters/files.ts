@@ -67,15 +67,8 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
         throw fileError(error, 'cannot be read');
       }
     },
-    async write(path, text) {
-      const reservation = await files.reserve(path, text.length);
-      try {
-        await reservation.fill(text);
-      } catch (error) {
-        await reservation.release();
-        throw error;
-      }
-    },
+    write: (path, text) => replace(full(path), text, true, () => inPlace(path)),
+    put: (path, text) => replace(full(path), text, false, () => inPlace(path)),
     reserve: (path, bytes) => reserve(full(path), bytes, () => inPlace(path)),
     async remove(path) {
       await unlink(full(path)).catch((error: unknown) => {
@@ -138,57 +131,83 @@ function orNull(look: () => Stats | undefined): Stats | null {
   }
 }
 
-/**
- * A temporary file beside the target, filled with as many bytes as may be needed and on disk: what a full disk,
- * a quota or a read-only mount has to say, it says here, before anything is spent.
- */
-async function reserve(path: string, bytes: number, inPlace: () => void): Promise<Reservation> {
+/** A file that is to be replaced, and the temporary one beside it that will take its place. */
+interface Replacement {
+  readonly target: string;
+  readonly temporary: string;
+  readonly before: Stats | null;
+  readonly inPlace: () => void;
+}
+
+async function prepare(path: string, inPlace: () => void): Promise<Replacement> {
   const target = await realTarget(path);
-  const temporary = join(
-    dirname(target),
-    `.${basename(target)}.${process.pid}.${randomBytes(4).toString('hex')}.token-refresher.tmp`,
-  );
+  const unique = `${process.pid}.${randomBytes(4).toString('hex')}`;
+  const temporary = join(dirname(target), `.${basename(target)}.${unique}.token-refresher.tmp`);
   const before = await stat(target).catch(() => null);
   if (before && !before.isFile()) throw new FileError('EEXIST', 'cannot be written: it is not a regular file');
-  if (target === path) {
+  if (!before && target === path) {
     await mkdir(dirname(target), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
       throw folderError(error, 'cannot be written');
     });
   }
+  return { target, temporary, before, inPlace };
+}
+
+async function swap(
+  { target, temporary, before, inPlace }: Replacement,
+  text: string,
+  durable: boolean,
+): Promise<void> {
   try {
-    await writeDurably(temporary, Buffer.alloc((before?.size ?? 0) + bytes, ' '));
+    await writeOver(temporary, Buffer.from(text), durable);
+    // Only root can give files away; then the file stays its owner's.
+    if (before && process.getuid?.() === 0) await chown(temporary, before.uid, before.gid);
+    await rename(temporary, target).catch(async (error: unknown) => {
+      if (!NO_RENAME.has(codeOf(error))) throw error;
+      await writeOver(target, Buffer.from(text), durable);
+      await unlink(temporary).catch(() => undefined);
+      inPlace();
+    });
+    if (durable) await syncFolder(dirname(target));
   } catch (error) {
-    await unlink(temporary).catch(() => undefined);
     throw fileError(error, 'cannot be written');
   }
-  return {
-    async fill(text) {
-      try {
-        await writeDurably(temporary, Buffer.from(text));
-        // Only root can give files away; then the file stays its owner's.
-        if (before && process.getuid?.() === 0) await chown(temporary, before.uid, before.gid);
-        await rename(temporary, target).catch(async (error: unknown) => {
-          if (!NO_RENAME.has(codeOf(error))) throw error;
-          await writeDurably(target, Buffer.from(text));
-          await unlink(temporary).catch(() => undefined);
-          inPlace();
-        });
-        await syncFolder(dirname(target));
-      } catch (error) {
-        throw fileError(error, 'cannot be written');
-      }
-    },
-    release: () => unlink(temporary).catch(() => undefined),
-  };
+}
+
+async function replace(path: string, text: string, durable: boolean, inPlace: () => void): Promise<void> {
+  const replacement = await prepare(path, inPlace);
+  try {
+    await swap(replacement, text, durable);
+  } catch (error) {
+    await unlink(replacement.temporary).catch(() => undefined);
+    throw error;
+  }
+}
+
+/**
+ * The temporary file, filled with as many bytes as may be needed and on disk: what a full disk, a quota or a
+ * read-only mount has to say, it says here, before anything is spent.
+ */
+async function reserve(path: string, bytes: number, inPlace: () => void): Promise<Reservation> {
+  const replacement = await prepare(path, inPlace);
+  const { temporary, before } = replacement;
+  const release = (): Promise<void> => unlink(temporary).catch(() => undefined);
+  try {
+    await writeOver(temporary, Buffer.alloc((before?.size ?? 0) + bytes, ' '), true);
+  } catch (error) {
+    await release();
+    throw fileError(error, 'cannot be written');
+  }
+  return { fill: (text) => swap(replacement, text, true), release };
 }
 
 /** Over what is there already, so that the blocks a reservation holds are used and not looked for anew. */
-async function writeDurably(path: string, content: Buffer): Promise<void> {
+async function writeOver(path: string, content: Buffer, durable: boolean): Promise<void> {
   const file = await open(path, 'r+').catch(() => open(path, 'wx', 0o600));
   try {
     await file.write(content, 0, content.length, 0);
     await file.truncate(content.length);
-    await file.sync();
+    if (durable) await file.sync();
   } finally {
     await file.close();
   }

@@ -11,6 +11,13 @@ export function historyFiles(files: Files, documents: Documents, digest: Digest)
   const known = new Map<string, { signature: string; history: History }>();
   const pathOf = (token: string): string => `.token-refresher/attempts/${fileNameFor(token, digest)}.json`;
   const signatureOf = (path: string): string => files.look(path)?.signature ?? '';
+  const save = async (history: History, write: Files['write']): Promise<void> => {
+    const path = pathOf(history.token);
+    // Remembered even if the disk refuses, so that a verdict is not forgotten and a server not asked again.
+    known.set(history.token, { signature: signatureOf(path), history });
+    await write(path, `${JSON.stringify(history satisfies HistoryFile)}\n`);
+    known.set(history.token, { signature: signatureOf(path), history });
+  };
   return {
     read(token) {
       const path = pathOf(token);
@@ -21,13 +28,8 @@ export function historyFiles(files: Files, documents: Documents, digest: Digest)
       known.set(token, { signature, history });
       return history;
     },
-    async write(history) {
-      const path = pathOf(history.token);
-      // Remembered even if the disk refuses, so that a verdict is not forgotten and a server not asked again.
-      known.set(history.token, { signature: signatureOf(path), history });
-      await files.write(path, `${JSON.stringify(history satisfies HistoryFile)}\n`);
-      known.set(history.token, { signature: signatureOf(path), history });
-    },
+    write: (history) => save(history, files.write),
+    note: (history) => save(history, files.put),
   };
 }
 

@@ -1,10 +1,11 @@
 import { applyEdits, type FormattingOptions, modify } from 'jsonc-parser';
+import type { Update } from '../ground/formats/format.js';
 import { formatOf } from '../ground/formats/index.js';
 import { isRecord } from '../ground/problem.js';
 import type { Secret } from '../ground/secret.js';
 import type { Token } from '../ground/token.js';
 import type { Documents } from '../ports/documents.js';
-import { FileError, type Files } from '../ports/files.js';
+import { FileError, type Files, type Reservation } from '../ports/files.js';
 import type { Locks } from '../ports/locks.js';
 import type { TokenStore } from '../ports/stores.js';
 
@@ -31,6 +32,19 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
     return found && { ...found, name: token.name };
   };
 
+  const save = async (token: Token, room: Reservation, update: Update): Promise<Token | 'superseded'> => {
+    const now = read(token.file);
+    if (!now && files.look(token.file)) throw new FileError('EBUSY', 'is being written by another program');
+    const there = now && tokenIn(now.document, token);
+    if (!now || !there || !same(there, token)) {
+      await room.release();
+      return 'superseded';
+    }
+    const next = formatOf(token.file, now.document).update(now.document, token.at, update);
+    await room.fill(rewrite(now.text.replace(/^\uFEFF/, ''), now.document, next));
+    return { ...(tokenIn(next, token) ?? there), name: token.name };
+  };
+
   return {
     reread: async (token) => reread(token),
     async reserve(token) {
@@ -38,20 +52,12 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
       return {
         release: () => room.release(),
         async save(update) {
+          if (token.at.length === 0) return save(token, room, update);
           // Two tokens of one file, each under its own lock, would overwrite one another's.
           const lock = await locks.acquire(`file ${token.file}`, FILE_PATIENCE);
           if (!lock) throw new FileError('ELOCKED', 'is being written by another program');
           try {
-            const now = read(token.file);
-            if (!now && files.look(token.file)) throw new FileError('EBUSY', 'is being written by another program');
-            const there = now && tokenIn(now.document, token);
-            if (!now || !there || !same(there, token)) {
-              await room.release();
-              return 'superseded';
-            }
-            const next = formatOf(token.file, now.document).update(now.document, token.at, update);
-            await room.fill(rewrite(now.text.replace(/^\uFEFF/, ''), now.document, next));
-            return 'saved';
+            return await save(token, room, update);
           } finally {
             await lock.release();
           }

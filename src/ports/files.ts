@@ -13,6 +13,8 @@ export interface Files {
    * rejects (FileError), the old content is untouched. The file is readable by its owner alone.
    */
   write(path: string, text: string): Promise<void>;
+  /** As `write`, whole at any moment, but a power cut may bring the old content back. */
+  put(path: string, text: string): Promise<void>;
   /**
    * Proves that `write` of up to `bytes` more than the file holds now can succeed, and keeps the room for it.
    * Rejects (FileError) when it cannot.

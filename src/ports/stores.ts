@@ -12,10 +12,10 @@ export interface TokenStore {
 
 export interface TokenReservation {
   /**
-   * Keeps the new tokens durably, unless the store no longer holds what was spent: then what is there now stays
+   * Keeps the new tokens durably and gives the token as it then is, unless the store no longer holds what was spent: then what is there now stays
    * (`superseded`). Rejects (FileError) when it cannot; may then be called again.
    */
-  save(update: Update): Promise<'saved' | 'superseded'>;
+  save(update: Update): Promise<Token | 'superseded'>;
   release(): Promise<void>;
 }
 
@@ -24,4 +24,6 @@ export interface HistoryStore {
   read(token: string): History;
   /** Durable when it resolves. Rejects (FileError) when it cannot; this process remembers it all the same. */
   write(history: History): Promise<void>;
+  /** As `write`, but a power cut may bring the one before back: for what can be found out again. */
+  note(history: History): Promise<void>;
 }

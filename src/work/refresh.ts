@@ -100,17 +100,18 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const grant = exchange.answer && takeGrant(exchange.answer);
     const update = grant && updateOf(grant, now, hosts.skewOf(recipe.endpoint.host));
     // Kept before anything is said about the answer: this may be the only copy of the token in the world.
-    if (update) await saveForSure(token, reservation, update);
-    else await reservation.release();
+    const saved = update && (await saveForSure(token, reservation, update));
+    if (!update) await reservation.release();
     reached('saved');
 
     const failure = failureOf(exchange, grant, token, recipe, now);
-    if (!failure) return succeed(found, history, update, now);
+    const subject = saved ? survey.one(saved, found.world, now, false).subject : found.subject;
+    if (!failure) return succeed(found, history, subject, update, now);
     if (failure.kind === 'dead' && (await changedOnDisk(found))) {
       await record({ ...history, pending: null });
       return { outcome: 'adopted' };
     }
-    return fail(found, history, failure);
+    return fail(found, history, failure, subject);
   };
 
   /** Room for the successor, or why there is none. */
@@ -149,11 +150,13 @@ export function createRefresh(parts: RefreshParts): Refresh {
   };
 
   /** Until the disk takes it. The lock is held meanwhile, so that nobody spends the old refresh token. */
-  const saveForSure = async (token: Token, reservation: TokenReservation, update: Update): Promise<void> => {
+  const saveForSure = async (token: Token, reservation: TokenReservation, update: Update): Promise<Token | null> => {
     for (let tries = 0; ; tries += 1) {
       try {
-        if ((await reservation.save(update)) === 'superseded') tell.superseded(token);
-        return;
+        const saved = await reservation.save(update);
+        if (saved !== 'superseded') return saved;
+        tell.superseded(token);
+        return null;
       } catch (error) {
         if (!(error instanceof FileError)) throw error;
         if (tries === 0) tell.notYetSaved(token, error.message);
@@ -167,12 +170,17 @@ export function createRefresh(parts: RefreshParts): Refresh {
     return there !== null && spendsOf(there, digest) !== spent;
   };
 
-  const succeed = async (found: Case, history: History, update: Update | null, now: number): Promise<Result> => {
+  const succeed = async (
+    found: Case,
+    history: History,
+    subject: string,
+    update: Update | null,
+    now: number,
+  ): Promise<Result> => {
     const { token, asker } = found;
     const person = asker === 'person';
     const since = history.succeededAt === null ? null : now - history.succeededAt;
     const called = person || since === null || (history.lifetime ?? Number.POSITIVE_INFINITY) <= since * 2;
-    const subject = await subjectNow(found);
     const lifetime = update && lifetimeOf(update);
     const uncalled = person ? [] : history.uncalled;
     const next = afterSuccess({ ...history, uncalled }, { now, called, subject, lifetime });
@@ -185,9 +193,10 @@ export function createRefresh(parts: RefreshParts): Refresh {
   };
 
   /** Other files that hold the refresh token that has just been spent: theirs is dead from here on. */
-  const parkCopies = async ({ token, world, spent }: Case, now: number): Promise<void> => {
+  const parkCopies = async ({ token, world }: Case, now: number): Promise<void> => {
+    const spent = token.refresh?.reveal();
     for (const other of world.tokens) {
-      if (other.name === token.name || !other.refresh || spendsOf(other, digest) !== spent) continue;
+      if (other.name === token.name || !spent || other.refresh?.reveal() !== spent) continue;
       const { subject, history } = survey.one(other, world, now, false);
       const detail = `it is a copy of ${labelOf(token)}, whose refresh has spent its refresh token`;
       const verdict = { kind: 'dead', code: 'already_spent', detail, count: 1, retryAt: null, lost: 1 } as const;
@@ -195,11 +204,10 @@ export function createRefresh(parts: RefreshParts): Refresh {
     }
   };
 
-  const fail = async (found: Case, history: History, failure: Failure): Promise<Result> => {
+  const fail = async (found: Case, history: History, failure: Failure, subject = found.subject): Promise<Result> => {
     const { recipe } = found;
     const now = clock.now();
     const usesRefreshToken = recipe.grant === 'refresh_token';
-    const subject = await subjectNow(found);
     const circumstances = { now, subject, host: recipe.endpoint.host, usesRefreshToken, random: clock.random() };
     const next = afterFailure(history, failure, circumstances);
     await record(next);
@@ -208,15 +216,9 @@ export function createRefresh(parts: RefreshParts): Refresh {
     return { outcome: 'failed', failure };
   };
 
-  /** The subject of verdicts passed on the tokens as they are on disk now. */
-  const subjectNow = async ({ token, world, subject }: Case): Promise<string> => {
-    const there = await store.reread(token);
-    return there ? survey.one(there, world, clock.now(), false).subject : subject;
-  };
-
   const record = async (history: History): Promise<void> => {
     try {
-      await histories.write(history);
+      await histories.note(history);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
       tell.journalRefused(history.token, error.message);

@@ -1,4 +1,4 @@
-import fs, { mkdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import fs, { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import lockfile from 'proper-lockfile';
 import { fileNameFor } from '../../ground/file-name.js';
@@ -36,7 +36,7 @@ interface OwnerNote extends ProcessIdentity {
 export function folderLocks(folder: string, clock: Clock, digest: Digest): Locks {
   return {
     async acquire(name, patience) {
-      makePrivateFolder(folder);
+      if (!existsSync(folder)) makePrivateFolder(folder);
       const base = join(folder, fileNameFor(name, digest));
       const until = clock.monotonic() + patience;
       for (;;) {
