@@ -9,17 +9,20 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { compileSchemas } from './compile-schemas.mjs';
+import { compileTemplates } from './compile-templates.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const options = { absWorkingDir: root, platform: 'node', target: 'node20', format: 'cjs', logLevel: 'warning' };
 
 compileSchemas();
+compileTemplates();
 const bundle = await build({
   ...options,
   entryPoints: ['src/main.ts'],
   outfile: 'dist/program.cjs',
   bundle: true,
   mainFields: ['module', 'main'],
+  alias: { 'string-width': './scripts/plain-width.mjs' },
   banner: { js: "const PROGRAM_URL = require('node:url').pathToFileURL(__filename).href;" },
   define: { 'import.meta.url': 'PROGRAM_URL' },
   // Less to read at every start; names stay, for stack traces.

@@ -20,7 +20,7 @@ import type { Clock } from './ports/clock.js';
 import type { TokenEndpoint } from './ports/endpoint.js';
 import type { Log } from './ports/log.js';
 import type { Watcher } from './ports/watcher.js';
-import { watchedFolders } from './work/folders.js';
+import { createFolderList } from './work/folders.js';
 import { createHosts } from './work/hosts.js';
 import { createLoader } from './work/load.js';
 import { createPublisher } from './work/publish.js';
@@ -60,9 +60,10 @@ export async function wire(on: Foundations): Promise<App> {
     );
   });
   // In a checkout the package's files are the root's own, and may change.
-  const shipped = samePlace(root, on.packageRoot) ? own : lastingFiles(diskFiles(on.packageRoot));
+  const packaged = samePlace(root, on.packageRoot) ? null : lastingFiles(diskFiles(on.packageRoot));
+  const shipped = packaged ?? own;
   const documents = await jsonDocuments(own);
-  const templates = handlebarsTemplates(own, shipped, settings.delivery);
+  const templates = handlebarsTemplates(own, shipped, packaged, settings.delivery);
   const locks = folderLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
   const store = tokenFiles(own, documents, locks);
   const histories = historyFiles(own, documents, sha256);
@@ -99,6 +100,7 @@ export async function wire(on: Foundations): Promise<App> {
     if (result instanceof Error) log.error('REFRESH', `${token.file}: ${result.message}`, { token: token.name });
     alarm.ring('change');
   });
+  const folders = createFolderList(own, settings.tokenFiles);
   const watcher = on.watch?.(() => alarm.ring('change'));
 
   return {
@@ -119,8 +121,7 @@ export async function wire(on: Foundations): Promise<App> {
       alarm,
       clock,
       interval: settings.interval,
-      follow: (world) =>
-        watcher?.follow(watchedFolders(own, settings.tokenFiles, world).map((path) => resolve(root, path))),
+      follow: (world) => watcher?.follow(folders(world).map((path) => resolve(root, path))),
       report: createReport(log, clock, settings.interval),
     },
     look() {

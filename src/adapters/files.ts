@@ -53,6 +53,10 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
       return found;
     },
     look: (path) => look(full(path), path),
+    signature(path) {
+      const found = orNull(() => statSync(full(path), { throwIfNoEntry: false }));
+      return found ? signatureOf(found) : '';
+    },
     homeOf(path) {
       try {
         return dirname(realpathSync(full(path)));
@@ -117,9 +121,12 @@ function look(absolute: string, path: string): Listed | null {
     return link ? { path, kind: 'dangling', signature: `dangling:${link.ino}`, size: 0 } : null;
   }
   const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other';
-  // The change time moves with every write, even one that sets the modification time back.
-  const signature = `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`;
-  return { path, kind, signature, size: found.size };
+  return { path, kind, signature: signatureOf(found), size: found.size };
+}
+
+/** The change time moves with every write, even one that sets the modification time back. */
+function signatureOf({ ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${ino}:${size}:${mtimeMs}:${ctimeMs}`;
 }
 
 /** Null also for links in a circle, and where a folder on the way may not be entered or is none. */

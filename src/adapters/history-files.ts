@@ -10,18 +10,17 @@ import type { HistoryStore } from '../ports/stores.js';
 export function historyFiles(files: Files, documents: Documents, digest: Digest): HistoryStore {
   const known = new Map<string, { signature: string; history: History }>();
   const pathOf = (token: string): string => `.token-refresher/attempts/${fileNameFor(token, digest)}.json`;
-  const signatureOf = (path: string): string => files.look(path)?.signature ?? '';
   const save = async (history: History, write: Files['write']): Promise<void> => {
     const path = pathOf(history.token);
     // Remembered even if the disk refuses, so that a verdict is not forgotten and a server not asked again.
-    known.set(history.token, { signature: signatureOf(path), history });
+    known.set(history.token, { signature: files.signature(path), history });
     await write(path, `${JSON.stringify(history satisfies HistoryFile)}\n`);
-    known.set(history.token, { signature: signatureOf(path), history });
+    known.set(history.token, { signature: files.signature(path), history });
   };
   return {
     read(token) {
       const path = pathOf(token);
-      const signature = signatureOf(path);
+      const signature = files.signature(path);
       const before = known.get(token);
       if (before?.signature === signature) return before.history;
       const history = { ...NO_HISTORY, ...(signature === '' ? {} : readHistory(files, documents, path)), token };

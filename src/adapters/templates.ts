@@ -1,13 +1,14 @@
 import Handlebars from 'handlebars';
+import { TEMPLATES } from '../generated/templates.js';
 import type { Files, Listed } from '../ports/files.js';
 import { TemplateError, type Templates } from '../ports/templates.js';
 
 /**
  * Handlebars templates of one delivery: `templates/<delivery>/NAME.hbs` makes NAME, `templates/partials/*.hbs`
  * can be included. Strict (a misspelt name is an error) and without HTML escaping (the outputs are JSON and
- * TOML).
+ * TOML). `packaged` is what `shipped` is when it cannot change: its templates are compiled already.
  */
-export function handlebarsTemplates(own: Files, shipped: Files, delivery: string): Templates {
+export function handlebarsTemplates(own: Files, shipped: Files, packaged: Files | null, delivery: string): Templates {
   let engine: Engine | null = null;
   const compiled = new Map<string, { readonly signature: string; readonly run: Handlebars.TemplateDelegate }>();
 
@@ -31,9 +32,10 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
     for (const [name, { files, listed }] of partials) {
       try {
         if (listed.kind !== 'file') throw new TemplateError(listed.path, 'is not a regular file');
-        const text = files.read(listed.path);
-        handlebars.parse(text);
-        handlebars.registerPartial(name, text);
+        const ready = files === packaged ? TEMPLATES[listed.path] : undefined;
+        const text = ready ? '' : files.read(listed.path);
+        if (!ready) handlebars.parse(text);
+        handlebars.registerPartial(name, ready ? handlebars.template(ready) : text);
       } catch (error) {
         const trouble = templateError(listed.path, error);
         troubles.push(trouble);
@@ -68,7 +70,8 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
       try {
         let known = compiled.get(output);
         if (known?.signature !== listed.signature) {
-          const run = handlebars.compile(files.read(listed.path), { strict: true, noEscape: true });
+          const ready = files === packaged ? TEMPLATES[listed.path] : undefined;
+          const run = ready ? handlebars.template(ready) : handlebars.compile(files.read(listed.path), OPTIONS);
           known = { signature: listed.signature, run };
           compiled.set(output, known);
         }
@@ -79,6 +82,8 @@ export function handlebarsTemplates(own: Files, shipped: Files, delivery: string
     },
   };
 }
+
+const OPTIONS = { strict: true, noEscape: true };
 
 interface Engine {
   readonly signature: string;

@@ -4,6 +4,8 @@ export interface Files {
   list(patterns: readonly string[]): readonly Listed[];
   /** One path as `list` would give it; null when nothing is there. */
   look(path: string): Listed | null;
+  /** The signature that `look` would give; empty when nothing is there. */
+  signature(path: string): string;
   /** The folder in which a file really lies, where it is a link; absolute then. */
   homeOf(path: string): string;
   /** The whole text. Throws a FileError. */

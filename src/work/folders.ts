@@ -17,11 +17,21 @@ const FOLDERS = [
   'schemas',
 ];
 
+/** As `watchedFolders`, worked out again only when something may have changed it. */
+export function createFolderList(files: Files, globs: readonly string[]): (world: World | null) => readonly string[] {
+  const deep = globs.some((glob) => glob.includes('**'));
+  let known: { readonly world: World | null; readonly folders: readonly string[] } | null = null;
+  return (world) => {
+    if (!known || deep || known.world !== world) known = { world, folders: watchedFolders(files, globs, world) };
+    return known.folders;
+  };
+}
+
 /**
  * Every folder in which a change may matter: the known ones, those below which the globs of token files look, and
  * those in which a token file that is a link really lies.
  */
-export function watchedFolders(files: Files, globs: readonly string[], world: World | null): string[] {
+function watchedFolders(files: Files, globs: readonly string[], world: World | null): string[] {
   const folders = new Set(FOLDERS);
   for (const glob of globs) {
     const base = /^((?:[^*?{[(!+@/]+\/)*)/.exec(glob)?.[1] ?? '';

@@ -94,7 +94,7 @@ export function createPublisher(parts: PublishParts): Publisher {
   ): Promise<{ output: Output; problems: readonly Problem[] }> => {
     const { output, signature } = template;
     const path = `${FOLDER}/${output}`;
-    const disk = (): string => files.look(path)?.signature ?? '';
+    const disk = (): string => files.signature(path);
     const before = made.get(output);
     if (before && before.world === world && before.template === signature && before.disk === disk()) {
       return { output: { ...before.output, status: 'unchanged' }, problems: before.problems };

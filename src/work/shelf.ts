@@ -88,7 +88,8 @@ export function createShelf<T>(files: Files, documents: Documents, read: Reader<
       for (const listed of listing) {
         const before = kept.get(listed.path);
         const same = before?.signature === listed.signature;
-        next.set(listed.path, same ? { ...before, vanishedAt: null } : take(listed, before));
+        const still = before?.vanishedAt === null ? before : before && { ...before, vanishedAt: null };
+        next.set(listed.path, same && still ? still : take(listed, before));
         changed ||= !same;
       }
       const hidden = listing.filter(({ kind }) => kind === 'unreadable').map(({ path }) => `${path}/`);

@@ -66,10 +66,8 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
     return identified;
   };
 
-  const one: Surveyor['one'] = (token, world, now, forced) => {
+  const survey = (token: Token, history: History, world: World, now: number, forced: boolean): Surveyed => {
     const { recipe, subject, spends } = identify(token, world);
-    const history = histories.read(token.name);
-    hosts.recall(history);
     const host = isRecipe(recipe) ? recipe.endpoint.host : '';
     const skew = hosts.skewOf(host);
     const plan = planFor(token, {
@@ -87,16 +85,22 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
   };
 
   return {
-    one,
+    one(token, world, now, forced) {
+      const history = histories.read(token.name);
+      hosts.recall(history);
+      return survey(token, history, world, now, forced);
+    },
     all(world, now, forced) {
       // First all of them: what one token's server has asked for holds for the others of its host.
       owners = new Map();
-      for (const token of world.tokens) {
-        hosts.recall(histories.read(token.name));
+      const remembered = world.tokens.map((token) => {
+        const history = histories.read(token.name);
+        hosts.recall(history);
         const { spends } = identify(token, world);
         if (token.refresh && !owners.has(spends)) owners.set(spends, token);
-      }
-      return world.tokens.map((token) => one(token, world, now, forced));
+        return { token, history };
+      });
+      return remembered.map(({ token, history }) => survey(token, history, world, now, forced));
     },
   };
 }

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
@@ -41,6 +40,8 @@ function startOf(pid: number): string | null {
       return fields[0] === 'Z' ? 'zombie' : (fields[19] ?? null);
     }
     if (process.platform === 'win32') return null;
+    // Loaded only where there is no /proc: it is slow to load.
+    const { execFileSync } = process.getBuiltinModule('node:child_process');
     return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim();
   } catch {
     return null;
