@@ -3,11 +3,13 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import fastGlob from 'fast-glob';
 import { compileSchemas } from './compile-schemas.mjs';
 import { compileTemplates } from './compile-templates.mjs';
 
@@ -16,15 +18,22 @@ const options = { absWorkingDir: root, platform: 'node', target: 'node20', forma
 
 compileSchemas();
 compileTemplates();
+/** Another one for other sources. */
+function sourceId() {
+  const hash = createHash('sha256');
+  for (const file of fastGlob.sync('{src,schemas}/**/*', { cwd: root }).sort()) hash.update(readFileSync(root + file));
+  return hash.digest('hex').slice(0, 12);
+}
+
 const bundle = await build({
   ...options,
   entryPoints: ['src/main.ts'],
   outfile: 'dist/program.cjs',
   bundle: true,
   mainFields: ['module', 'main'],
-  alias: { 'string-width': './scripts/plain-width.mjs' },
+  alias: { 'string-width': './scripts/plain-width.mjs', 'thread-stream': './scripts/no-threads.mjs' },
   banner: { js: "const PROGRAM_URL = require('node:url').pathToFileURL(__filename).href;" },
-  define: { 'import.meta.url': 'PROGRAM_URL' },
+  define: { 'import.meta.url': 'PROGRAM_URL', SOURCE_ID: JSON.stringify(sourceId()) },
   // Less to read at every start; names stay, for stack traces.
   minifySyntax: true,
   minifyWhitespace: true,

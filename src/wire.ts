@@ -15,6 +15,7 @@ import type { App } from './daemon/app.js';
 import { createReport } from './daemon/report.js';
 import type { Environment } from './ground/provider.js';
 import type { SelfCommand } from './ground/rendering.js';
+import type { Server } from './ground/server.js';
 import type { Settings } from './ground/settings.js';
 import type { Clock } from './ports/clock.js';
 import type { TokenEndpoint } from './ports/endpoint.js';
@@ -27,6 +28,7 @@ import { createPublisher } from './work/publish.js';
 import { createRefresh, type Step } from './work/refresh.js';
 import { createRefresher } from './work/refresher.js';
 import { createRender } from './work/render.js';
+import type { Memory } from './work/shelf.js';
 import { createSurveyor } from './work/survey.js';
 
 /** What the program stands on; tests pass their own. */
@@ -37,6 +39,8 @@ export interface Foundations {
   readonly environment: { read(): Environment; trouble(): string | null };
   readonly self: SelfCommand;
   readonly log: Log;
+  /** The definitions as another process of this very build has read them. */
+  readonly servers?: Memory<Server>;
   /** Only the daemon watches. */
   readonly watch?: (changed: () => void) => Watcher;
   readonly clock?: Clock;
@@ -81,6 +85,7 @@ export async function wire(on: Foundations): Promise<App> {
     outputs: () =>
       new Set([...own.list(['templates/*/*.hbs']), ...shipped.list(['templates/*/*.hbs'])].map(outputName)),
     tokenFiles: settings.tokenFiles,
+    ...(on.servers && { servers: on.servers }),
   });
   const render = createRender({ documents, templates, parseToml: readToml, settings, self: on.self });
   const publisher = createPublisher({ files: own, templates, render, settings });

@@ -26,6 +26,7 @@ import {
 const TEMPORARY = /^\..*\.(\d+)\.[0-9a-f]+\.token-refresher\.tmp$/;
 /** What rename says of a file that is a mount point of its own, as in `docker run -v file:file`. */
 const NO_RENAME = new Set(['EBUSY', 'EXDEV']);
+const SETTLED_MS = 1000;
 const LEFT_OVER_AFTER = 10 * 60_000;
 
 /**
@@ -34,19 +35,31 @@ const LEFT_OVER_AFTER = 10 * 60_000;
  */
 export function diskFiles(folder: string, inPlace: (path: string) => void = () => undefined): Files {
   const full = (path: string): string => join(folder, path);
+  const names = new Map<string, { readonly signature: string; readonly paths: readonly string[] }>();
+  /** What patterns match. The names in a folder change only with the folder itself, unless a pattern goes deeper. */
+  const namesOf = (patterns: readonly string[], bases: readonly string[]): readonly string[] => {
+    const key = patterns.join('\n');
+    const flat = patterns.every((pattern) => !pattern.slice(baseOf(pattern).length).includes('/'));
+    const signature = flat ? bases.map((base) => folderSignature(full(base))).join() : '';
+    const before = names.get(key);
+    if (signature !== '' && before?.signature === signature) return before.paths;
+    // `dot` for .oauth-tokens itself; dot files inside it are for the caller to pass over.
+    const options = { cwd: folder, dot: true, onlyFiles: false, suppressErrors: true };
+    const paths = fastGlob.sync([...patterns], options).sort();
+    names.set(key, { signature, paths });
+    return paths;
+  };
   const files: Files = {
     list(patterns) {
-      // `dot` for .oauth-tokens itself; dot files inside it are for the caller to pass over.
       // A folder that is not there is the usual case for most of the root's own, and globbing costs more than asking.
       const present = patterns.filter((pattern) => look(full(baseOf(pattern)), '')?.kind === 'folder');
-      const unreadable = [...new Set(present.map(baseOf))].filter((base) => !isReadable(full(base)));
-      const hidden = unreadable.map(
+      const bases = [...new Set(present.map(baseOf))];
+      const hidden = bases.filter((base) => !isReadable(full(base)));
+      const found = hidden.map(
         (base): Listed => ({ path: base.slice(0, -1), kind: 'unreadable', signature: '', size: 0 }),
       );
-      if (present.length === unreadable.length) return hidden;
-      const paths = fastGlob.sync(present, { cwd: folder, dot: true, onlyFiles: false, suppressErrors: true });
-      const found = hidden;
-      for (const path of paths.sort()) {
+      if (hidden.length === bases.length) return found;
+      for (const path of namesOf(present, bases)) {
         const listed = look(full(path), path);
         if (listed) found.push(listed);
       }
@@ -84,6 +97,13 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
     },
   };
   return files;
+}
+
+/** Never the same for a folder that has just changed: the times of two changes may be one tick of the clock. */
+function folderSignature(folder: string): string {
+  const found = orNull(() => statSync(folder));
+  const settled = found && Math.abs(Date.now() - found.ctimeMs) > SETTLED_MS;
+  return found && settled ? signatureOf(found) : `${performance.now()}`;
 }
 
 function isReadable(folder: string): boolean {

@@ -7,11 +7,20 @@ const NAMES: Readonly<Record<number, LogLevel>> = { 20: 'DEBUG', 30: 'INFO', 40:
 
 export function createLog(options: LogOptions): LogWriter {
   const file = options.file === null ? null : rotatingFile(options.file, options.maxSize, options.maxFiles);
-  const write = (line: string): void => {
-    const text = options.format === 'json' ? line : asText(line);
+  let waiting = '';
+  const flush = (): void => {
+    const text = waiting;
+    waiting = '';
+    if (text === '') return;
     file?.write(text);
     if (options.stderr) process.stderr.write(text);
   };
+  // The lines of one moment go out as one: a cycle may tell of hundreds of tokens.
+  const write = (line: string): void => {
+    if (waiting === '') queueMicrotask(flush);
+    waiting += options.format === 'json' ? line : asText(line);
+  };
+  process.once('exit', flush);
   const logger = pino({ level: LEVELS[options.level], base: null }, { write });
   const at = (level: Level) => (kind: LogKind, message: string, subject?: LogSubject) => {
     logger[level]({ kind, ...subject }, oneLine(message));
@@ -21,7 +30,10 @@ export function createLog(options: LogOptions): LogWriter {
     info: at('info'),
     warning: at('warn'),
     error: at('error'),
-    reopen: () => file?.reopen(),
+    reopen() {
+      flush();
+      file?.reopen();
+    },
   };
 }
 

@@ -8,6 +8,8 @@ export interface Context {
   /** Words after the command's name. */
   readonly words: readonly string[];
   readonly terminal: Terminal;
+  /** Which build this is. */
+  readonly build: string;
   /** Ends what runs until it is told to end. */
   readonly signal: AbortSignal;
 }

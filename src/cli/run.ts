@@ -2,6 +2,7 @@ import { type Cycle, runLoop } from '../daemon/loop.js';
 import { runOnce } from '../daemon/once.js';
 import { problemLine } from '../ground/problem.js';
 import type { Context } from './command.js';
+import { rememberServers } from './definitions.js';
 import { dryRun } from './dry-run.js';
 import { noteCycle } from './last-cycle.js';
 import { forgetFlags, rememberFlags } from './running-flags.js';
@@ -40,6 +41,7 @@ export async function run(context: Context): Promise<number> {
     const report = (cycle: Cycle): void => {
       loop.report(cycle);
       noteCycle(settings.root, cycle);
+      if (cycle.cause === 'start') rememberServers(settings.root, context.build, app.loader.serverMemory());
     };
     await runLoop({ ...loop, report }, signal, flags.force === true);
     return 0;
@@ -51,8 +53,9 @@ export async function run(context: Context): Promise<number> {
   }
 }
 
-async function once({ app, flags, terminal }: Context): Promise<number> {
+async function once({ app, flags, terminal, build }: Context): Promise<number> {
   const { world, surveyed, published } = await runOnce(app.loop, flags.force === true, ONCE_PATIENCE);
+  if (app.loader.hasNews) rememberServers(app.settings.root, build, app.loader.serverMemory());
   const failed = [
     ...[...world.problems, ...published.problems].filter(({ severity }) => severity === 'error').map(problemLine),
     ...surveyed

@@ -10,7 +10,7 @@ import { readServer, type Server, trimSlashes } from '../ground/server.js';
 import { fileStem, type Token } from '../ground/token.js';
 import type { Documents } from '../ports/documents.js';
 import type { Files, Listed } from '../ports/files.js';
-import { createShelf, type Reader } from './shelf.js';
+import { createShelf, type Memory, type Reader } from './shelf.js';
 
 /** Everything that is on disk and in the environment, read and checked. */
 export interface World {
@@ -29,6 +29,10 @@ export interface Loader {
   load(now: number): World;
   /** When to look again although nothing may announce a change; null for never. */
   readonly lookAgainAt: number | null;
+  /** Whether a definition had to be read that was not remembered. */
+  readonly hasNews: boolean;
+  /** The definitions as they were read, for the next start. */
+  serverMemory(): Memory<Server>;
 }
 
 export interface LoaderParts {
@@ -41,6 +45,8 @@ export interface LoaderParts {
   /** Names in .oauth-tokens that are outputs, not inputs. */
   readonly outputs: () => ReadonlySet<string>;
   readonly tokenFiles: readonly string[];
+  /** What `serverMemory` gave another process. */
+  readonly servers?: Memory<Server>;
 }
 
 const TOKENS = '.oauth-tokens';
@@ -51,7 +57,7 @@ const SWITCHES = 'server_state.json';
 export function createLoader(parts: LoaderParts): Loader {
   const { own, shipped, documents } = parts;
   const tokens = createShelf(own, documents, tokenReader(documents));
-  const servers = createShelf(own, documents, serverReader(documents));
+  const servers = createShelf(own, documents, serverReader(documents), parts.servers);
   const switches = createShelf(own, documents, switchReader(documents));
   const shippedProviders = createShelf(shipped, documents, providerReader(documents));
   const ownProviders = createShelf(own, documents, providerReader(documents));
@@ -63,6 +69,10 @@ export function createLoader(parts: LoaderParts): Loader {
       const times = shelves.map((shelf) => shelf.lookAgainAt).filter((time) => time !== null);
       return times.length === 0 ? null : Math.min(...times);
     },
+    get hasNews() {
+      return servers.hasNews;
+    },
+    serverMemory: () => servers.memory(),
     load(now) {
       const outputs = parts.outputs();
       const isToken = ({ path }: Listed): boolean => isTokenFile(path, outputs);

@@ -21,12 +21,19 @@ export type Reader<T> = (
   text: string,
 ) => { readonly value: T | null; readonly problems: readonly Problem[] };
 
+/** Values by path, with the signature of the file they were read from. */
+export type Memory<T> = Readonly<Record<string, { readonly signature: string; readonly value: T }>>;
+
 export interface Shelf<T> {
   /** The same array as before when nothing has changed. */
   readonly items: readonly Shelved<T>[];
   /** When to look again (as the clock's `monotonic`): a file has just vanished. */
   readonly lookAgainAt: number | null;
   update(listed: readonly Listed[], now: number): void;
+  /** Whether anything had to be read that was not remembered. */
+  readonly hasNews: boolean;
+  /** What need not be read again by another process while it has not changed. */
+  memory(): Memory<T>;
 }
 
 interface Kept<T> extends Shelved<T> {
@@ -39,13 +46,22 @@ interface Kept<T> extends Shelved<T> {
  * until it is mended or removed, and one that vanished is missed only when it stays away: editors and scripts
  * remove before they write.
  */
-export function createShelf<T>(files: Files, documents: Documents, read: Reader<T>): Shelf<T> {
+export function createShelf<T>(
+  files: Files,
+  documents: Documents,
+  read: Reader<T>,
+  remembered: Memory<T> = {},
+): Shelf<T> {
   let kept = new Map<string, Kept<T>>();
   let items: readonly Shelved<T>[] = [];
   let lookAgainAt: number | null = null;
+  let hasNews = false;
 
   const take = (listed: Listed, before: Kept<T> | undefined): Kept<T> => {
     const { path: file, signature } = listed;
+    const known = Object.hasOwn(remembered, file) ? remembered[file] : undefined;
+    if (known?.signature === signature) return { file, signature, value: known.value, problems: [], vanishedAt: null };
+    hasNews = true;
     const { value, problems } = readListed(listed);
     const failed = problems.some(({ severity }) => severity === 'error');
     return { file, signature, problems, value: failed ? (before?.value ?? null) : value, vanishedAt: null };
@@ -80,6 +96,15 @@ export function createShelf<T>(files: Files, documents: Documents, read: Reader<
     },
     get lookAgainAt() {
       return lookAgainAt;
+    },
+    get hasNews() {
+      return hasNews;
+    },
+    memory() {
+      const good = [...kept.values()].filter(({ problems }) => problems.length === 0);
+      return Object.fromEntries(
+        good.flatMap(({ file, signature, value }) => (value === null ? [] : [[file, { signature, value }]])),
+      );
     },
     update(listing, now) {
       const next = new Map<string, Kept<T>>();
