@@ -240,7 +240,24 @@ async function writeOver(path: string, content: Buffer, durable: boolean): Promi
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
+const syncing = new Map<string, { readonly running: Promise<void>; next: Promise<void> | null }>();
+
+/**
+ * Makes the renames in a folder durable. Whoever comes while a sync is under way shares the next one: that one
+ * begins after all of their renames.
+ */
+function syncFolder(folder: string): Promise<void> {
+  const busy = syncing.get(folder);
+  if (busy) {
+    busy.next ??= busy.running.catch(() => undefined).then(() => syncFolder(folder));
+    return busy.next;
+  }
+  const running = syncNow(folder).finally(() => syncing.delete(folder));
+  syncing.set(folder, { running, next: null });
+  return running;
+}
+
+async function syncNow(folder: string): Promise<void> {
   if (process.platform === 'win32') return; // folders cannot be opened there
   const handle = await open(folder, 'r');
   try {
