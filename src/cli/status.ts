@@ -68,16 +68,16 @@ function tokenTable(tokens: readonly TokenStatus[], now: number, { columns, colo
   ];
 }
 
-/** Only tokens about which there is something to say. */
-function noteOf(token: TokenStatus, now: number): string[] {
-  const { name, state, reason, last_attempt: last, missing, action } = token;
-  const notes: string[] = [];
-  if (state !== 'valid' || missing.length > 0) notes.push(`  ${reason}`);
-  if (last && last.outcome !== 'success') {
-    notes.push(`  last attempt ${relative(last.at - now)}: ${last.outcome}${last.code ? ` (${last.code})` : ''}`);
-  }
+/** Why it is refreshed then (or not at all), what came of the last attempt, and what to do. */
+function noteOf(
+  { name, reason, next_refresh_at: next, last_attempt: last, action }: TokenStatus,
+  now: number,
+): string[] {
+  const notes = [next === null ? `  ${reason}` : `  next refresh: ${reason}`];
+  if (last)
+    notes.push(`  last attempt: ${relative(last.at - now)}, ${last.outcome}${last.code ? ` (${last.code})` : ''}`);
   if (action !== undefined) notes.push(`  to do: ${action}`);
-  return notes.length === 0 ? [] : [`${name}:`, ...notes];
+  return [`${name}:`, ...notes];
 }
 
 function shorten(text: string, width: number): string {
