@@ -12,8 +12,8 @@ module.exports = {
     rule('adapters-import-no-other', { path: '^src/adapters/[^/]+$' }, only(ground, ports)),
     rule(
       'adapters-of-a-folder-belong-together',
-      { path: '^src/adapters/locks/' },
-      only(ground, ports, '^src/adapters/locks/'),
+      { path: '^src/adapters/([^/]+)/' },
+      only(ground, ports, '^src/adapters/$1/'),
     ),
     rule('work-imports-down', { path: '^src/work/' }, only('^src/work/', ground, ports)),
     rule('daemon-imports-down', { path: '^src/daemon/' }, only('^src/daemon/', '^src/work/', ground, ports)),

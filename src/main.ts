@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './adapters/clock.js';
 import { dotenvEnvironment } from './adapters/environment.js';
-import { diskFiles } from './adapters/files.js';
+import { diskFiles } from './adapters/files/disk-files.js';
 import { lockedInstance } from './adapters/locks/instance.js';
 import { createLog } from './adapters/log.js';
 import type { Terminal } from './cli/command.js';

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { systemClock } from './adapters/clock.js';
 import { sha256 } from './adapters/digest.js';
 import { jsonDocuments } from './adapters/documents.js';
-import { diskFiles, lastingFiles } from './adapters/files.js';
+import { diskFiles, lastingFiles } from './adapters/files/disk-files.js';
 import { historyFiles } from './adapters/history-files.js';
 import { folderLocks } from './adapters/locks/folder-locks.js';
 import { lockedInstance } from './adapters/locks/instance.js';

@@ -1,3 +1,4 @@
+import { gatewayHeaders } from './gateway.js';
 import { indexTokens, matchToken, type TokenIndex } from './matching.js';
 import { type Environment, environmentValue, fillPlaceholders, type Provider } from './provider.js';
 import { Secret } from './secret.js';
@@ -58,7 +59,11 @@ export interface Joined {
 /** Joins servers and tokens. */
 export function joinServers(input: JoinInput): Joined {
   const warnings: { file: string; message: string }[] = [];
-  const context = { ...input, gateway: gatewayHeaders(input), index: indexTokens(input.tokens) };
+  const context = {
+    ...input,
+    gateway: gatewayHeaders(input.tokens, input.environment),
+    index: indexTokens(input.tokens),
+  };
   const byKey = new Map<string, Server>();
   const listings: Listing[] = [];
   for (const server of [...input.servers].sort((a, b) => compare(a.file, b.file))) {
@@ -195,38 +200,6 @@ function providerHeaders(token: Token, providers: ReadonlyMap<string, Provider>)
   for (const [name, template] of Object.entries(providers.get(token.provider ?? '')?.headers ?? {})) {
     const { text, missing } = fillPlaceholders(template, (field) => token.fields[field] ?? null);
     if (missing.length === 0 && whyNoHeaderValue(text) === null) headers[name] = text;
-  }
-  return headers;
-}
-
-/** What the gateway wants to know, by the fields of its token: Keycloak's or Cognito's. */
-const GATEWAY_HEADERS: readonly (readonly [header: string, fields: readonly string[]])[] = [
-  ['X-Client-Id', ['client_id']],
-  ['X-User-Pool-Id', ['user_pool_id']],
-  ['X-Region', ['region']],
-  ['X-Keycloak-Realm', ['keycloak_realm', 'realm']],
-  ['X-Keycloak-URL', ['keycloak_url']],
-];
-
-const INGRESS = 'ingress';
-const KEYCLOAK_AGENT = 'agent-ai-coding-assistant-m2m';
-
-/** The token that opens the gateway itself. */
-function gatewayToken({ tokens, environment }: Pick<JoinInput, 'tokens' | 'environment'>): Token | null {
-  const named = (name: string): Token | null => tokens.find((token) => token.name === name) ?? null;
-  const keycloak = environmentValue(environment, 'AUTH_PROVIDER')?.toLowerCase() === 'keycloak';
-  return (keycloak ? named(KEYCLOAK_AGENT) : null) ?? named(INGRESS);
-}
-
-function gatewayHeaders(input: JoinInput): Record<string, string | Secret> {
-  const token = gatewayToken(input);
-  if (!token?.rendered) return {};
-  const headers: Record<string, string | Secret> = {
-    'X-Authorization': new Secret(`Bearer ${token.rendered.reveal()}`),
-  };
-  for (const [header, fields] of GATEWAY_HEADERS) {
-    const value = fields.map((field) => token.fields[field]).find((found) => found !== undefined);
-    if (value !== undefined && whyNoHeaderValue(value) === null) headers[header] = value;
   }
   return headers;
 }

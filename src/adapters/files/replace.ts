@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
+import { chown, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { codeOf, FileError, fileError, folderError, type Reservation } from '../../ports/files.js';
+
+/** What rename says of a file that is a mount point of its own, as in `docker run -v file:file`. */
+const NO_RENAME = new Set(['EBUSY', 'EXDEV']);
+
+/** A file that is to be replaced, and the temporary one beside it that will take its place. */
+interface Replacement {
+  readonly target: string;
+  readonly temporary: string;
+  readonly before: Stats | null;
+  readonly inPlace: () => void;
+}
+
+async function prepare(path: string, inPlace: () => void): Promise<Replacement> {
+  const target = await realTarget(path);
+  const unique = `${process.pid}.${randomBytes(4).toString('hex')}`;
+  const temporary = join(dirname(target), `.${basename(target)}.${unique}.token-refresher.tmp`);
+  const before = await stat(target).catch(() => null);
+  if (before && !before.isFile()) throw new FileError('EEXIST', 'cannot be written: it is not a regular file');
+  if (!before && target === path) {
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw folderError(error, 'cannot be written');
+    });
+  }
+  return { target, temporary, before, inPlace };
+}
+
+async function swap(
+  { target, temporary, before, inPlace }: Replacement,
+  text: string,
+  durable: boolean,
+): Promise<void> {
+  try {
+    await writeOver(temporary, Buffer.from(text), durable);
+    // Only root can give files away; then the file stays its owner's.
+    if (before && process.getuid?.() === 0) await chown(temporary, before.uid, before.gid);
+    await rename(temporary, target).catch(async (error: unknown) => {
+      if (!NO_RENAME.has(codeOf(error))) throw error;
+      await writeOver(target, Buffer.from(text), durable);
+      await unlink(temporary).catch(() => undefined);
+      inPlace();
+    });
+    if (durable) await syncFolder(dirname(target));
+  } catch (error) {
+    throw fileError(error, 'cannot be written');
+  }
+}
+
+export async function replace(path: string, text: string, durable: boolean, inPlace: () => void): Promise<void> {
+  const replacement = await prepare(path, inPlace);
+  try {
+    await swap(replacement, text, durable);
+  } catch (error) {
+    await unlink(replacement.temporary).catch(() => undefined);
+    throw error;
+  }
+}
+
+/**
+ * The temporary file, filled with as many bytes as may be needed and on disk: what a full disk, a quota or a
+ * read-only mount has to say, it says here, before anything is spent.
+ */
+export async function reserve(path: string, bytes: number, inPlace: () => void): Promise<Reservation> {
+  const replacement = await prepare(path, inPlace);
+  const { temporary, before } = replacement;
+  const release = (): Promise<void> => unlink(temporary).catch(() => undefined);
+  try {
+    await writeOver(temporary, Buffer.alloc((before?.size ?? 0) + bytes, ' '), true);
+  } catch (error) {
+    await release();
+    throw fileError(error, 'cannot be written');
+  }
+  return { fill: (text) => swap(replacement, text, true), release };
+}
+
+/** Over what is there already, so that the blocks a reservation holds are used and not looked for anew. */
+async function writeOver(path: string, content: Buffer, durable: boolean): Promise<void> {
+  const file = await open(path, 'r+').catch(() => open(path, 'wx', 0o600));
+  try {
+    await file.write(content, 0, content.length, 0);
+    await file.truncate(content.length);
+    if (durable) await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+const syncing = new Map<string, { readonly running: Promise<void>; next: Promise<void> | null }>();
+
+/**
+ * Makes the renames in a folder durable. Whoever comes while a sync is under way shares the next one: that one
+ * begins after all of their renames.
+ */
+function syncFolder(folder: string): Promise<void> {
+  const busy = syncing.get(folder);
+  if (busy) {
+    busy.next ??= busy.running.catch(() => undefined).then(() => syncFolder(folder));
+    return busy.next;
+  }
+  const running = syncNow(folder).finally(() => syncing.delete(folder));
+  syncing.set(folder, { running, next: null });
+  return running;
+}
+
+async function syncNow(folder: string): Promise<void> {
+  if (process.platform === 'win32') return; // folders cannot be opened there
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A symbolic link is followed to what it points at, also when that is not there yet. */
+async function realTarget(path: string, depth = 0): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    const folder = await realpath(dirname(path)).catch(() => dirname(path));
+    const next = await readlink(path).catch(() => null);
+    return next === null || depth > 8 ? join(folder, basename(path)) : realTarget(resolve(folder, next), depth + 1);
+  }
+}
