@@ -7,8 +7,6 @@ export default defineConfig({
     hookTimeout: 30_000,
     // The flow tests start real processes; more at once than cores only makes them wait for one another.
     maxWorkers: 2,
-    // "Within a second" is a promise to users; a shared CI machine may be away for longer, once.
-    retry: process.env.CI ? 1 : 0,
     coverage: {
       provider: 'v8',
       include: ['src/**'],

@@ -1,3 +1,4 @@
+import { globBase } from '../ground/glob.js';
 import type { Files } from '../ports/files.js';
 import type { World } from './load.js';
 
@@ -34,7 +35,7 @@ export function createFolderList(files: Files, globs: readonly string[]): (world
 function watchedFolders(files: Files, globs: readonly string[], world: World | null): string[] {
   const folders = new Set(FOLDERS);
   for (const glob of globs) {
-    const base = /^((?:[^*?{[(!+@/]+\/)*)/.exec(glob)?.[1] ?? '';
+    const base = globBase(glob);
     if (base === '') continue;
     addWithParents(folders, base.slice(0, -1));
     if (glob.includes('**')) {

@@ -12,6 +12,7 @@ import {
 import { unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import fastGlob from 'fast-glob';
+import { globBase } from '../../ground/glob.js';
 import { codeOf, type Files, fileError, type Listed } from '../../ports/files.js';
 import { replace, reserve } from './replace.js';
 
@@ -29,7 +30,7 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
   /** What patterns match. The names in a folder change only with the folder itself, unless a pattern goes deeper. */
   const namesOf = (patterns: readonly string[], bases: readonly string[]): readonly string[] => {
     const key = patterns.join('\n');
-    const flat = patterns.every((pattern) => !pattern.slice(baseOf(pattern).length).includes('/'));
+    const flat = patterns.every((pattern) => !pattern.slice(globBase(pattern).length).includes('/'));
     const signature = flat ? bases.map((base) => folderSignature(full(base))).join() : '';
     const before = names.get(key);
     if (signature !== '' && before?.signature === signature) return before.paths;
@@ -42,8 +43,8 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
   const files: Files = {
     list(patterns) {
       // A folder that is not there is the usual case for most of the root's own, and globbing costs more than asking.
-      const present = patterns.filter((pattern) => look(full(baseOf(pattern)), '')?.kind === 'folder');
-      const bases = [...new Set(present.map(baseOf))];
+      const present = patterns.filter((pattern) => look(full(globBase(pattern)), '')?.kind === 'folder');
+      const bases = [...new Set(present.map(globBase))];
       const hidden = bases.filter((base) => !isReadable(full(base)));
       const found = hidden.map(
         (base): Listed => ({ path: base.slice(0, -1), kind: 'unreadable', signature: '', size: 0 }),
@@ -103,11 +104,6 @@ function isReadable(folder: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** The folder that all a pattern matches is below. */
-function baseOf(pattern: string): string {
-  return /^((?:[^*?{[(!+@/]+\/)*)/.exec(pattern)?.[1] ?? '';
 }
 
 /** Files that stay as they are while the program runs: its package. Each is listed once. */
