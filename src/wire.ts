@@ -5,8 +5,8 @@ import { sha256 } from './adapters/digest.js';
 import { jsonDocuments } from './adapters/documents.js';
 import { diskFiles, lastingFiles } from './adapters/files/disk-files.js';
 import { historyFiles } from './adapters/history-files.js';
-import { folderLocks } from './adapters/locks/folder-locks.js';
 import { lockedInstance } from './adapters/locks/instance.js';
+import { linkLocks } from './adapters/locks/link-locks.js';
 import { handlebarsTemplates } from './adapters/templates.js';
 import { tokenFiles } from './adapters/token-files.js';
 import { readToml } from './adapters/toml.js';
@@ -68,7 +68,7 @@ export async function wire(on: Foundations): Promise<App> {
   const shipped = packaged ?? own;
   const documents = await jsonDocuments(own);
   const templates = handlebarsTemplates(own, shipped, packaged, settings.delivery);
-  const locks = folderLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
+  const locks = linkLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
   const store = tokenFiles(own, documents, locks);
   const histories = historyFiles(own, documents, sha256);
   const hosts = createHosts(log);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -28,8 +28,8 @@ class SmallRoot extends Root {
     onTestFinished(() => void spawnSync('umount', ['-l', this.path]));
   }
 
-  /** Writes until there is no room for another byte. */
-  fill(): void {
+  /** Writes until there is no room for more than so many bytes. */
+  fill(room = 0): void {
     const file = openSync(this.full('filler'), 'a');
     for (const size of [4096, 1]) {
       try {
@@ -38,6 +38,7 @@ class SmallRoot extends Root {
         // Full.
       }
     }
+    ftruncateSync(file, fstatSync(file).size - room);
     closeSync(file);
   }
 
@@ -143,6 +144,18 @@ describe.skipIf(!MOUNTS).each(TROUBLES)('a disk that is $trouble', ({ trouble, b
     expect((await run(root.path, ['--once'])).code).toBe(0);
     expect(root.json(FILE).refresh_token).toBe('made-up-refresh-00002');
   });
+});
+
+test.skipIf(!MOUNTS)('a disk with room for a part of what is to be reserved: nothing is spent', async () => {
+  const root = new SmallRoot();
+  const server = await FaultServer.start();
+  root.write(FILE, server.file());
+  root.fill(8192);
+  expect(await run(root.path, ['--once', '--log-file', '-'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/disk is full/),
+  });
+  expect(server.asked).toEqual([]);
 });
 
 test.skipIf(!MOUNTS)('only the folder of the token files is read-only', async () => {

@@ -28,7 +28,7 @@ function put(root: Root, path: string, content: object): void {
   renameSync(root.full(`${path}.swap`), root.full(path));
 }
 
-/** Files that are not complete JSON, temporary ones and locks (an owner's note dies with its owner) aside. */
+/** Files that are not complete JSON, temporary ones and locks aside. */
 function torn(root: Root): string[] {
   const files = readdirSync(root.path, { recursive: true }).map(String);
   return files.filter((file) => {

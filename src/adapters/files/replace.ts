@@ -1,8 +1,31 @@
 import { randomBytes } from 'node:crypto';
-import type { Stats } from 'node:fs';
-import { chown, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsync,
+  ftruncateSync,
+  mkdirSync,
+  open,
+  readlinkSync,
+  realpathSync,
+  rename,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { chown, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { codeOf, FileError, fileError, folderError, type Reservation } from '../../ports/files.js';
+
+/**
+ * What may wait for the disk runs beside the main thread, on bare descriptors: the handles of fs/promises cost
+ * several times as much, which shows where hundreds of tokens fall due at once.
+ */
+const opened = promisify(open);
+const synced = promisify(fsync);
+const renamed = promisify(rename);
 
 /** What rename says of a file that is a mount point of its own, as in `docker run -v file:file`. */
 const NO_RENAME = new Set(['EBUSY', 'EXDEV']);
@@ -15,16 +38,18 @@ interface Replacement {
   readonly inPlace: () => void;
 }
 
-async function prepare(path: string, inPlace: () => void): Promise<Replacement> {
-  const target = await realTarget(path);
+function prepare(path: string, inPlace: () => void): Replacement {
+  const target = realTarget(path);
   const unique = `${process.pid}.${randomBytes(4).toString('hex')}`;
   const temporary = join(dirname(target), `.${basename(target)}.${unique}.token-refresher.tmp`);
-  const before = await stat(target).catch(() => null);
+  const before = statOf(target);
   if (before && !before.isFile()) throw new FileError('EEXIST', 'cannot be written: it is not a regular file');
-  if (!before && target === path) {
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+  if (!before && target === path && !existsSync(dirname(target))) {
+    try {
+      mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+    } catch (error) {
       throw folderError(error, 'cannot be written');
-    });
+    }
   }
   return { target, temporary, before, inPlace };
 }
@@ -37,8 +62,10 @@ async function swap(
   try {
     await writeOver(temporary, Buffer.from(text), durable);
     // Only root can give files away; then the file stays its owner's.
-    if (before && process.getuid?.() === 0) await chown(temporary, before.uid, before.gid);
-    await rename(temporary, target).catch(async (error: unknown) => {
+    if (before && process.getuid?.() === 0 && (before.uid || before.gid)) {
+      await chown(temporary, before.uid, before.gid);
+    }
+    await renamed(temporary, target).catch(async (error: unknown) => {
       if (!NO_RENAME.has(codeOf(error))) throw error;
       await writeOver(target, Buffer.from(text), durable);
       await unlink(temporary).catch(() => undefined);
@@ -51,7 +78,7 @@ async function swap(
 }
 
 export async function replace(path: string, text: string, durable: boolean, inPlace: () => void): Promise<void> {
-  const replacement = await prepare(path, inPlace);
+  const replacement = prepare(path, inPlace);
   try {
     await swap(replacement, text, durable);
   } catch (error) {
@@ -65,7 +92,7 @@ export async function replace(path: string, text: string, durable: boolean, inPl
  * read-only mount has to say, it says here, before anything is spent.
  */
 export async function reserve(path: string, bytes: number, inPlace: () => void): Promise<Reservation> {
-  const replacement = await prepare(path, inPlace);
+  const replacement = prepare(path, inPlace);
   const { temporary, before } = replacement;
   const release = (): Promise<void> => unlink(temporary).catch(() => undefined);
   try {
@@ -79,13 +106,14 @@ export async function reserve(path: string, bytes: number, inPlace: () => void):
 
 /** Over what is there already, so that the blocks a reservation holds are used and not looked for anew. */
 async function writeOver(path: string, content: Buffer, durable: boolean): Promise<void> {
-  const file = await open(path, 'r+').catch(() => open(path, 'wx', 0o600));
+  const file = await opened(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
-    await file.write(content, 0, content.length, 0);
-    await file.truncate(content.length);
-    if (durable) await file.sync();
+    // All of it, or an error: a bare write may leave off where the disk became full.
+    writeFileSync(file, content);
+    ftruncateSync(file, content.length);
+    if (durable) await synced(file);
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
@@ -108,21 +136,45 @@ function syncFolder(folder: string): Promise<void> {
 
 async function syncNow(folder: string): Promise<void> {
   if (process.platform === 'win32') return; // folders cannot be opened there
-  const handle = await open(folder, 'r');
+  const file = await opened(folder, 'r');
   try {
-    await handle.sync();
+    await synced(file);
   } finally {
-    await handle.close();
+    closeSync(file);
   }
 }
 
 /** A symbolic link is followed to what it points at, also when that is not there yet. */
-async function realTarget(path: string, depth = 0): Promise<string> {
+function realTarget(path: string, depth = 0): string {
   try {
-    return await realpath(path);
+    return realpathSync.native(path);
   } catch {
-    const folder = await realpath(dirname(path)).catch(() => dirname(path));
-    const next = await readlink(path).catch(() => null);
+    const folder = realFolder(dirname(path));
+    const next = linkAt(path);
     return next === null || depth > 8 ? join(folder, basename(path)) : realTarget(resolve(folder, next), depth + 1);
+  }
+}
+
+function realFolder(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    return path;
+  }
+}
+
+function linkAt(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return null;
+  }
+}
+
+function statOf(path: string): Stats | null {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) ?? null;
+  } catch {
+    return null;
   }
 }

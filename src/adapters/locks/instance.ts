@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import type { Clock } from '../../ports/clock.js';
 import { fileError } from '../../ports/files.js';
 import type { Instance } from '../../ports/instance.js';
-import { lockOwner, makePrivateFolder, tryAcquire } from './folder-locks.js';
+import { lockOwner, makePrivateFolder, tryAcquire } from './link-locks.js';
 
 const PID_FILE = 'token_refresher.pid';
 const POLL_SECONDS = 0.1;
+/** For a lock that does not say whose it is, until it is stale. */
 const UNKNOWN_OWNER_PATIENCE = 45;
 
 /** The instance lock `.token-refresher/instance.lock`; the PID file beside it is for people and scripts only. */
@@ -19,7 +20,7 @@ export function lockedInstance(root: string, clock: Clock): Instance {
       const until = clock.monotonic() + UNKNOWN_OWNER_PATIENCE;
       let lock = await tryAcquire(base, Number.POSITIVE_INFINITY);
       while (!lock) {
-        // Held, but by nobody known: by a process that was killed in the moment of taking it.
+        // Held, but by nobody alive: the next try finds it removed.
         if (lockOwner(base) || clock.monotonic() >= until) return null;
         await clock.sleep(POLL_SECONDS);
         lock = await tryAcquire(base, Number.POSITIVE_INFINITY);

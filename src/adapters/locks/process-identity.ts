@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
@@ -6,7 +7,7 @@ export interface ProcessIdentity {
   readonly pid: number;
   /** When it was started, in whatever form the system tells it. */
   readonly started: string;
-  /** The machine (this boot of it, and the container on it) in which the number means something. */
+  /** A digest of the machine (this boot of it, and the container on it) in which the number means something. */
   readonly host: string;
 }
 
@@ -55,5 +56,5 @@ function ownHost(): string {
   } catch {
     // Not Linux: the name of the machine has to do.
   }
-  return parts.join(' ');
+  return hash('sha256', parts.join(' ')).slice(0, 16);
 }

@@ -1,4 +1,4 @@
-import fs, { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import fs, { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import lockfile from 'proper-lockfile';
 import { fileNameFor } from '../../ground/file-name.js';
@@ -21,19 +21,20 @@ const POLL_SECONDS = 0.05;
 /** Removing a dead one's lock takes far less. */
 const TURN_MS = 1000;
 
+/** What stands in a lock: who made it, and when. */
 interface OwnerNote extends ProcessIdentity {
-  /** The lock folder the note is about: a note left by a dead owner must not speak for the next one. */
-  readonly folder: string;
-  /** Epoch seconds. */
+  /** Epoch milliseconds. */
   readonly since: number;
+  readonly text: string;
 }
 
 /**
- * proper-lockfile's folders, with a note beside each that says who holds it. The note is what lets a lock whose
- * owner died be taken at once instead of when it has gone stale, and what keeps one whose owner is merely
- * stopped.
+ * proper-lockfile, with a symbolic link in the place of its folders: the link's target is no file but a note of who
+ * holds the lock, so that lock and note come to be in one step, at which no process can be killed half way. The note
+ * is what lets a lock whose owner died be taken at once instead of when it has gone stale, and what keeps one whose
+ * owner is merely stopped.
  */
-export function folderLocks(folder: string, clock: Clock, digest: Digest): Locks {
+export function linkLocks(folder: string, clock: Clock, digest: Digest): Locks {
   return {
     async acquire(name, patience) {
       if (!existsSync(folder)) makePrivateFolder(folder);
@@ -57,27 +58,25 @@ export function makePrivateFolder(folder: string): void {
   }
 }
 
-/** The lock folders of this process, from when they are made until they are given back. */
+/** The notes of this process's locks, from when they are made until they are given back. */
 const held = new Set<string>();
 
 /** Takes a lock if it is free or its owner is dead. */
 export async function tryAcquire(base: string, livingOwnerMs: number): Promise<Lock | null> {
-  const note = readNote(base);
+  const note = readNote(lockOf(base));
   if (note) {
     const life = lifeOf(note);
     // Ours, but not held: its release has failed, on a disk that was read-only for a while.
-    const left = life === 'alive' && note.pid === process.pid && !held.has(note.folder);
+    const left = life === 'alive' && note.pid === process.pid && !held.has(note.text);
     if (life === 'dead' || left) breakLock(base, note);
     else if (life === 'alive' && unrenewedFor(base, note) < livingOwnerMs) return null;
   }
   let lost = false;
-  let folder = '';
+  const text = ownNote();
+  held.add(text);
   try {
     const release = await lockfile.lock(base, {
-      fs: notingFs(base, (made) => {
-        folder = made;
-        held.add(made);
-      }),
+      fs: linkFs(text),
       realpath: false,
       stale: STALE_MS,
       update: RENEW_MS,
@@ -91,14 +90,13 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
         return lost;
       },
       async release() {
-        // The note stays: it is about a folder that is gone then, and says nothing of the next one.
         if (!lost) await release().catch(() => undefined);
-        held.delete(folder);
+        held.delete(text);
       },
     };
   } catch (error) {
+    held.delete(text);
     const code = codeOf(error);
-    held.delete(folder);
     if (code === 'ELOCKED') return null;
     throw new FileError(code, `the lock ${base} cannot be taken: ${fileError(error, '').message.slice(2)}`, error);
   }
@@ -109,37 +107,31 @@ const seen = new Map<string, { readonly renewal: string; readonly since: number 
 
 /** Milliseconds for which this process has seen a lock not being renewed. */
 function unrenewedFor(base: string, note: OwnerNote): number {
-  const renewal = `${note.folder} ${statSync(`${base}.lock`, { throwIfNoEntry: false })?.mtimeMs}`;
+  const renewal = `${note.text} ${renewed(base)}`;
   const before = seen.get(base);
   if (before?.renewal === renewal) return performance.now() - before.since;
   seen.set(base, { renewal, since: performance.now() });
   return 0;
 }
 
-/**
- * The file system with a mkdir that leaves the owner's note at once: a process that is killed between the two
- * makes the others wait until its lock is stale.
- */
-function notingFs(base: string, made: (folder: string) => void): object {
+/** The file system as proper-lockfile is to see it: it makes, reads and removes links where it means folders. */
+function linkFs(text: string): object {
   return {
     ...fs,
-    mkdir(path: string, done: (error: unknown) => void) {
-      try {
-        fs.mkdirSync(path);
-      } catch (error) {
-        done(error);
-        return;
-      }
-      const note = noteOn(base);
-      made(note.folder);
-      try {
-        fs.writeFileSync(noteOf(base), JSON.stringify(note), { mode: 0o600 });
-      } catch {
-        // No room for it. The lock holds without: what has room reserved on a full disk must be saved all the same.
-      }
-      done(null);
-    },
+    mkdir: (path: string, done: fs.NoParamCallback) => writeNote(path, text, done),
+    stat: fs.lstat,
+    utimes: fs.lutimes,
+    rmdir: fs.unlink,
+    rmdirSync: fs.unlinkSync,
   };
+}
+
+/** Where links cannot be made (Windows without the privilege), a file holds the note. */
+function writeNote(path: string, text: string, done: fs.NoParamCallback): void {
+  fs.symlink(text, path, (error) => {
+    if (error?.code === 'EPERM') fs.writeFile(path, text, { flag: 'wx', mode: 0o600 }, done);
+    else done(error);
+  });
 }
 
 export interface LockOwner {
@@ -152,31 +144,29 @@ export interface LockOwner {
 
 /** Who holds a lock, as far as this machine can tell. */
 export function lockOwner(base: string): LockOwner | null {
-  const note = readNote(base);
+  const note = readNote(lockOf(base));
   if (!note) return null;
-  const { pid, since } = note;
+  const owner = { pid: note.pid, since: note.since / 1000 };
   const life = lifeOf(note);
-  if (life !== 'elsewhere') return life === 'alive' ? { pid, since, here: true } : null;
-  const renewed = statSync(`${base}.lock`, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  return Date.now() - renewed < STALE_MS ? { pid, since, here: false } : null;
+  if (life !== 'elsewhere') return life === 'alive' ? { ...owner, here: true } : null;
+  return Date.now() - (renewed(base) ?? 0) < STALE_MS ? { ...owner, here: false } : null;
 }
 
 /**
  * Two that find the same dead owner must not both remove its lock: the second would remove the first one's. Hence
- * a file around the removal, and a second look under it. There is no pause in it at which to be killed; where it
- * happens all the same, the file is a dead one's and is removed by the next.
+ * another lock around the removal, and a second look under it. There is no pause in it at which to be killed; where
+ * it happens all the same, it is a dead one's and is removed by the next.
  */
 function breakLock(base: string, dead: OwnerNote): void {
   const turn = `${base}.break`;
   try {
-    fs.writeFileSync(turn, JSON.stringify(noteOn(base)), { flag: 'wx', mode: 0o600 });
+    fs.symlinkSync(ownNote(), turn);
   } catch {
     if (isLeftBehind(turn)) rmSync(turn, { force: true });
     return;
   }
   try {
-    // The dead one's note stays: it is about a folder that is gone then, and the next owner writes over it.
-    if (readNote(base)?.folder === dead.folder) rmdirSync(`${base}.lock`);
+    if (readNote(lockOf(base))?.text === dead.text) unlinkSync(lockOf(base));
   } catch {
     // A read-only file system, or somebody was first: the next try finds out.
   } finally {
@@ -185,33 +175,46 @@ function breakLock(base: string, dead: OwnerNote): void {
 }
 
 function isLeftBehind(turn: string): boolean {
+  const note = readNote(turn);
+  if (note && lifeOf(note) === 'dead') return true;
+  const made = lstatSync(turn, { throwIfNoEntry: false })?.mtimeMs;
+  return made !== undefined && Date.now() - made > TURN_MS;
+}
+
+let notes = 0;
+
+/** Short enough (60 bytes) for ext4 and its like to keep it in the link itself, without a block on the disk. */
+function ownNote(): string {
+  const { pid, started, host } = ownIdentity();
+  notes += 1;
+  return [pid, started, host, Date.now(), notes].join(' ');
+}
+
+/** Null when there is no lock, or one that does not say whose it is. */
+function readNote(path: string): OwnerNote | null {
+  const text = readText(path);
+  const [, pid, started, host, since] = /^(\d+) (.*) (\w+) (\d+) \d+$/.exec(text ?? '') ?? [];
+  if (text === null || started === undefined || host === undefined) return null;
+  return { pid: Number(pid), started, host, since: Number(since), text };
+}
+
+function readText(path: string): string | null {
   try {
-    return lifeOf(JSON.parse(readFileSync(turn, 'utf8'))) === 'dead';
-  } catch {
-    const written = statSync(turn, { throwIfNoEntry: false })?.mtimeMs;
-    return written !== undefined && Date.now() - written > TURN_MS;
+    return readlinkSync(path);
+  } catch (error) {
+    if (codeOf(error) !== 'EINVAL') return null;
   }
-}
-
-function noteOn(base: string): OwnerNote {
-  return { ...ownIdentity(), folder: folderId(base) ?? '', since: Date.now() / 1000 };
-}
-
-/** The note, if it speaks of the lock folder that is there now. */
-function readNote(base: string): OwnerNote | null {
   try {
-    const note: OwnerNote = JSON.parse(readFileSync(noteOf(base), 'utf8'));
-    return note.folder === folderId(base) ? note : null;
+    return readFileSync(path, 'utf8');
   } catch {
     return null;
   }
 }
 
-function noteOf(base: string): string {
-  return `${base}.owner`;
+function renewed(base: string): number | undefined {
+  return lstatSync(lockOf(base), { throwIfNoEntry: false })?.mtimeMs;
 }
 
-function folderId(base: string): string | null {
-  const found = statSync(`${base}.lock`, { bigint: true, throwIfNoEntry: false });
-  return found ? `${found.ino}:${found.birthtimeNs}` : null;
+function lockOf(base: string): string {
+  return `${base}.lock`;
 }

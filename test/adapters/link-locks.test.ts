@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/adapters/clock.js';
 import { sha256 } from '../../src/adapters/digest.js';
-import { folderLocks } from '../../src/adapters/locks/folder-locks.js';
+import { linkLocks } from '../../src/adapters/locks/link-locks.js';
 import { Root } from '../fixtures/root.js';
 
 test('tasks of one process hold a lock one at a time', async () => {
-  const locks = folderLocks(new Root().path, { ...systemClock, sleep: () => systemClock.sleep(0) }, sha256);
+  const locks = linkLocks(new Root().path, { ...systemClock, sleep: () => systemClock.sleep(0) }, sha256);
   let inside = 0;
   let most = 0;
   let turns = 0;
