@@ -17,8 +17,13 @@ module.exports = {
     ),
     rule('work-imports-down', { path: '^src/work/' }, only('^src/work/', ground, ports)),
     rule('daemon-imports-down', { path: '^src/daemon/' }, only('^src/daemon/', '^src/work/', ground, ports)),
-    rule('work-and-daemon-touch-no-system', { path: '^src/(work|daemon)/' }, { dependencyTypes: ['core'] }),
-    rule('faces-import-down', { path: '^src/cli/' }, only('^src/cli/', '^src/daemon/', '^src/work/', ground, ports)),
+    rule(
+      'bridge-imports-down',
+      { path: '^src/bridge/' },
+      only('^src/bridge/', '^src/daemon/', '^src/work/', ground, ports),
+    ),
+    rule('nothing-between-touches-the-system', { path: '^src/(work|daemon|bridge)/' }, { dependencyTypes: ['core'] }),
+    rule('faces-import-down', { path: '^src/cli/' }, only('^src/(cli|bridge|daemon|work)/', ground, ports)),
     rule(
       'only-the-roof-imports-adapters',
       { path: '^src/', pathNot: ['^src/(main|wire)\\.ts$', '^src/adapters/'] },

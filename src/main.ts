@@ -61,13 +61,15 @@ async function main(argv: readonly string[]): Promise<number> {
     const names = app.publisher.knownOutputs;
     throw new UsageError(`there is no template for the output "${unknown}"${didYouMean(unknown, names)}`);
   }
-  if (nameOf(command) === 'run') {
+  if (command.lasts) {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       process.on(name, () => {
         log.info('STOP', `${name}: finishing what is in flight (${app.refresher.inFlight})`);
         stopping.abort();
       });
     }
+  }
+  if (nameOf(command) === 'run') {
     process.on('SIGHUP', () => app.loop.alarm.ring('asked'));
     process.on('SIGUSR1', () => log.reopen());
   }

@@ -131,8 +131,11 @@ export async function wire(on: Foundations): Promise<App> {
     },
     look() {
       const world = loader.load(clock.monotonic());
-      return { world, surveyed: survey.all(world, clock.now(), false) };
+      return { world, surveyed: survey.all(world, clock.now(), 'schedule') };
     },
+    transports: async () => (await import('./adapters/mcp/transports.js')).sdkTransports(),
+    passThrough: async (entry, signal) => (await import('./adapters/mcp/pass-through.js')).passThrough(entry, signal),
+    signature: own.signature,
     sweep: () => own.sweep(['.', '.oauth-tokens', '.token-refresher', '.token-refresher/attempts']),
     close: async () => watcher?.close(),
   };

@@ -11,6 +11,8 @@ export interface Command {
   readonly logs: boolean;
   /** Whether it speaks of what the running instance does, and so takes over that one's flags. */
   readonly asRunning: boolean;
+  /** Whether it goes on until it is told to end. */
+  readonly lasts: boolean;
   /** Loaded when called: a command pays only for what it uses. */
   readonly load: () => Promise<Run>;
 }
@@ -26,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
     example: ['$0 --registry-url https://gateway.example.com', 'run for the project in this folder'],
     logs: true,
     asRunning: false,
+    lasts: true,
     load: async () => (await import('./run.js')).run,
   },
   {
@@ -35,6 +38,7 @@ export const COMMANDS: readonly Command[] = [
     example: ['$0 render --outputs codex_mcp.toml', "write Codex's config only"],
     logs: false,
     asRunning: true,
+    lasts: false,
     load: async () => (await import('./render.js')).render,
   },
   {
@@ -44,6 +48,7 @@ export const COMMANDS: readonly Command[] = [
     example: ['$0 validate', 'one line for each problem'],
     logs: false,
     asRunning: true,
+    lasts: false,
     load: async () => (await import('./validate.js')).validate,
   },
   {
@@ -53,6 +58,7 @@ export const COMMANDS: readonly Command[] = [
     example: ['$0 status --json', 'the same for programs'],
     logs: false,
     asRunning: true,
+    lasts: false,
     load: async () => (await import('./status.js')).status,
   },
   {
@@ -62,6 +68,7 @@ export const COMMANDS: readonly Command[] = [
     example: ['$0 health', 'OK, WARNING or CRITICAL'],
     logs: false,
     asRunning: true,
+    lasts: false,
     load: async () => (await import('./health.js')).health,
   },
   {
@@ -71,6 +78,7 @@ export const COMMANDS: readonly Command[] = [
     example: ['$0 refresh atlassian-atlassian', 'refresh one token'],
     logs: true,
     asRunning: true,
+    lasts: false,
     load: async () => (await import('./refresh.js')).refresh,
   },
   {
@@ -80,6 +88,7 @@ export const COMMANDS: readonly Command[] = [
     example: ['curl -H "Authorization: Bearer $($0 token readonly)" ...', 'use it in a script'],
     logs: true,
     asRunning: true,
+    lasts: false,
     load: async () => (await import('./token.js')).token,
   },
   {
@@ -89,7 +98,18 @@ export const COMMANDS: readonly Command[] = [
     example: ['$0 headers atlassian', '{"Authorization": "Bearer ..."}'],
     logs: true,
     asRunning: true,
+    lasts: false,
     load: async () => (await import('./headers.js')).headers,
+  },
+  {
+    usage: 'bridge <server>',
+    describe: 'Be an MCP server on stdio that forwards to this one with a fresh token',
+    flags: [...LOOK, ...LOG_FLAGS],
+    example: ['claude mcp add atlassian -- $0 bridge atlassian', 'what delivery live writes into configs'],
+    logs: true,
+    asRunning: true,
+    lasts: true,
+    load: async () => (await import('./bridge.js')).bridge,
   },
   {
     usage: 'stop',
@@ -98,6 +118,7 @@ export const COMMANDS: readonly Command[] = [
     example: ['$0 stop', 'end the instance of this folder'],
     logs: false,
     asRunning: false,
+    lasts: false,
     load: async () => (await import('./stop.js')).stop,
   },
 ];

@@ -1,8 +1,10 @@
+import type { CommandEntry } from '../ground/entry.js';
 import type { Settings } from '../ground/settings.js';
 import type { Clock } from '../ports/clock.js';
 import type { Documents } from '../ports/documents.js';
 import type { Instance } from '../ports/instance.js';
 import type { Log } from '../ports/log.js';
+import type { McpTransports } from '../ports/mcp.js';
 import type { Loader, World } from '../work/load.js';
 import type { Publisher } from '../work/publish.js';
 import type { Refresher } from '../work/refresher.js';
@@ -22,6 +24,12 @@ export interface App {
   readonly loop: LoopParts;
   /** One look at everything. */
   look(): { readonly world: World; readonly surveyed: readonly Surveyed[] };
+  /** What a bridge is made of; loaded only for one. */
+  transports(): Promise<McpTransports>;
+  /** Runs a stdio server in this program's place and gives its exit code. */
+  passThrough(entry: CommandEntry, signal: AbortSignal): Promise<number>;
+  /** Changes whenever the file may have changed; empty when it is not there. */
+  signature(file: string): string;
   /** Removes what writers that died have left. */
   sweep(): void;
   close(): Promise<void>;

@@ -51,7 +51,7 @@ export async function runLoop(parts: LoopParts, signal: AbortSignal, force: bool
     if (world !== before) follow(world);
     before = world;
     const now = clock.now();
-    const surveyed = survey.all(world, now, force && cause === 'start');
+    const surveyed = survey.all(world, now, force && cause === 'start' ? 'person' : 'schedule');
     const awoke = cause === 'clock' || (cause === 'start' && clock.uptime() < JUST_BOOTED);
     refresher.start(surveyed, world, force && cause === 'start' ? 'person' : 'schedule', awoke);
     const published = await publisher.publish(world);

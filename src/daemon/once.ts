@@ -8,10 +8,10 @@ export async function runOnce(parts: LoopParts, force: boolean, patience: number
   const began = clock.monotonic();
   const look = (): { world: World; surveyed: Surveyed[] } => {
     const world = loader.load(clock.monotonic());
-    return { world, surveyed: survey.all(world, clock.now(), false) };
+    return { world, surveyed: survey.all(world, clock.now(), 'schedule') };
   };
   let { world, surveyed } = look();
-  const asked = force ? survey.all(world, clock.now(), true) : surveyed;
+  const asked = force ? survey.all(world, clock.now(), 'person') : surveyed;
   refresher.start(asked, world, force ? 'person' : 'schedule', false);
   for (let retried = false; refresher.inFlight > 0; ) {
     await refresher.settled();

@@ -56,7 +56,8 @@ function tokenStatus(surveyed: Surveyed, server: string | undefined): TokenStatu
   };
 }
 
-function actionFor({ token, recipe, plan }: Surveyed, server: string | undefined): string | null {
+/** What a person can do about it, as a command or a request; null when nothing needs doing. */
+export function actionFor({ token, recipe, plan }: Surveyed, server: string | undefined): string | null {
   const login = server === undefined ? loginOf(token) : `token-refresher login ${server}`;
   if (plan.state === 'needs_login') return login;
   if (!isRecipe(recipe)) {

@@ -1,5 +1,5 @@
-import { gatewayHeaders } from './gateway.js';
-import { indexTokens, matchToken, type TokenIndex } from './matching.js';
+import { type Gateway, gatewayOf } from './gateway.js';
+import { indexTokens, type Match, matchToken, type TokenIndex } from './matching.js';
 import { type Environment, environmentValue, fillPlaceholders, type Provider } from './provider.js';
 import { Secret } from './secret.js';
 import { keyOf, type Server, serverUrl, trimSlashes } from './server.js';
@@ -37,6 +37,8 @@ export interface Listing {
   readonly reason: string | null;
   /** Whether that needs attention: switched off does not. */
   readonly wanted: boolean;
+  /** The tokens that its headers are made of, also where one of them is why it is left out. */
+  readonly tokens: readonly string[];
 }
 
 export interface JoinInput {
@@ -61,7 +63,7 @@ export function joinServers(input: JoinInput): Joined {
   const warnings: { file: string; message: string }[] = [];
   const context = {
     ...input,
-    gateway: gatewayHeaders(input.tokens, input.environment),
+    gateway: gatewayOf(input.tokens, input.environment),
     index: indexTokens(input.tokens),
   };
   const byKey = new Map<string, Server>();
@@ -85,32 +87,39 @@ export function joinServers(input: JoinInput): Joined {
 }
 
 interface JoinContext extends JoinInput {
-  readonly gateway: Readonly<Record<string, string | Secret>>;
+  readonly gateway: Gateway;
   readonly index: TokenIndex;
 }
 
 function list(server: Server, input: JoinContext): Listing {
   const { key, file } = server;
   const off = !server.enabled || (server.path !== null && input.switchedOff.has(trimSlashes(server.path)));
-  if (off) return { key, file, entry: null, reason: 'it is switched off', wanted: false };
-  const built = server.command ? commandEntry(server, input) : remoteEntry(server, input);
-  if (typeof built === 'string') return { key, file, entry: null, reason: built, wanted: true };
-  return { key, file, entry: built, reason: null, wanted: true };
+  if (off) return { key, file, entry: null, reason: 'it is switched off', wanted: false, tokens: [] };
+  const match = server.auth === 'oauth' && !server.command ? matchToken(server, input.index) : null;
+  const viaGateway = input.registryUrl !== null && server.path !== null && !server.command;
+  const gateway = viaGateway ? input.gateway : null;
+  const tokens = [match?.token?.name, gateway?.token].filter((name) => typeof name === 'string');
+  const built = server.command ? commandEntry(server, input) : remoteEntry(server, match, gateway, input);
+  if (typeof built === 'string') return { key, file, entry: null, reason: built, wanted: true, tokens };
+  return { key, file, entry: built, reason: null, wanted: true, tokens };
 }
 
 /** The entry, or why there is none. */
-function remoteEntry(server: Server, input: JoinContext): RemoteEntry | string {
+function remoteEntry(
+  server: Server,
+  match: Match | null,
+  gateway: Gateway | null,
+  input: JoinContext,
+): RemoteEntry | string {
   const { key, file, sse } = server;
   const url = serverUrl(server, input.registryUrl);
   if (url === null) return 'it has no mcp_endpoint and no proxy_pass_url, and no registry URL is set';
   if (!URL.canParse(url)) return 'its URL is not one';
-  const viaRegistry = input.registryUrl !== null && server.path !== null;
-  const shared = viaRegistry ? input.gateway : {};
+  const shared = gateway?.headers ?? {};
   const entry = { kind: 'remote', key, file, url, sse, token: null } as const;
   const { authorization, others } = splitAuthorization(server.headers);
 
-  if (server.auth === 'oauth') {
-    const match = matchToken(server, input.index);
+  if (match) {
     if (match.token) {
       const { rendered, unrenderable, name } = match.token;
       if (!rendered) return `its token ${name} cannot be used: ${unrenderable}`;

@@ -21,10 +21,17 @@ function gatewayToken(tokens: readonly Token[], environment: Environment): Token
   return (keycloak ? named(KEYCLOAK_AGENT) : null) ?? named(INGRESS);
 }
 
-/** The headers that open the gateway, on every entry that goes through it; none without its token. */
-export function gatewayHeaders(tokens: readonly Token[], environment: Environment): Record<string, string | Secret> {
+/** What opens the gateway, on every entry that goes through it. */
+export interface Gateway {
+  /** The name of its token. */
+  readonly token: string | null;
+  readonly headers: Readonly<Record<string, string | Secret>>;
+}
+
+/** No headers without a token. */
+export function gatewayOf(tokens: readonly Token[], environment: Environment): Gateway {
   const token = gatewayToken(tokens, environment);
-  if (!token?.rendered) return {};
+  if (!token?.rendered) return { token: token?.name ?? null, headers: {} };
   const headers: Record<string, string | Secret> = {
     'X-Authorization': new Secret(`Bearer ${token.rendered.reveal()}`),
   };
@@ -32,5 +39,5 @@ export function gatewayHeaders(tokens: readonly Token[], environment: Environmen
     const value = fields.map((field) => token.fields[field]).find((found) => found !== undefined);
     if (value !== undefined && whyNoHeaderValue(value) === null) headers[header] = value;
   }
-  return headers;
+  return { token: token.name, headers };
 }

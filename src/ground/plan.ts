@@ -25,9 +25,14 @@ export interface Facts {
   readonly skew: number;
   /** Until when its host is to be left alone. */
   readonly hostHeldUntil: number;
-  /** A person or a rejected request asks for it now. */
-  readonly forced: boolean;
+  readonly asker: Asker;
 }
+
+/**
+ * Who asks: the calendar, a person (who may have it now whatever was before), or a server that rejected the access
+ * token (which is no reason to wait for the floor, but changes nothing about a verdict).
+ */
+export type Asker = 'schedule' | 'person' | 'rejection';
 
 export type State = 'valid' | 'unknown' | 'due' | 'failing' | 'needs_login' | 'needs_configuration' | 'expired';
 
@@ -86,17 +91,18 @@ export function planFor(token: Token, facts: Facts): Plan {
       blocked: true,
     };
   }
-  if (facts.hostHeldUntil > now && (facts.forced || !history.verdict)) {
+  if (facts.hostHeldUntil > now && (facts.asker === 'person' || !history.verdict)) {
     const reason = 'its host asked to be left alone until then';
     return { refresh: false, at: facts.hostHeldUntil, state: expired ? 'expired' : 'valid', reason };
   }
-  if (facts.forced) return { refresh: true, at: now, state: 'due', reason: 'asked for' };
+  if (facts.asker === 'person') return { refresh: true, at: now, state: 'due', reason: 'asked for' };
   if (history.pending?.spent === facts.spends) {
     return { refresh: true, at: now, state: 'due', reason: 'the answer to its last request was lost' };
   }
   const verdict = history.subject === facts.subject ? history.verdict : null;
   if (verdict) return afterVerdict(verdict, history, facts, expired);
   if (!token.access) return { refresh: true, at: now, state: 'due', reason: 'there is no access token yet' };
+  if (facts.asker === 'rejection') return { refresh: true, at: now, state: 'due', reason: 'its server rejected it' };
   if (ends === null) return { refresh: false, at: null, state: 'unknown', reason: 'nothing tells when it expires' };
 
   const before = margin(token, facts);

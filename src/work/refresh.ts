@@ -3,6 +3,7 @@ import type { Failure } from '../ground/failure.js';
 import type { Update } from '../ground/formats/format.js';
 import { afterCrash, afterFailure, afterSuccess, type History } from '../ground/history.js';
 import { type Exchange, failureOf, lifetimeOf, updateOf } from '../ground/outcome.js';
+import type { Asker } from '../ground/plan.js';
 import { isRecipe, type Recipe } from '../ground/recipe.js';
 import { labelOf, type Token } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
@@ -16,9 +17,6 @@ import type { Hosts } from './hosts.js';
 import type { World } from './load.js';
 import { createRefreshLog } from './refresh-log.js';
 import { type Surveyed, type Surveyor, spendsOf } from './survey.js';
-
-/** Who asks: the calendar, a person, or a server that rejected the access token. */
-export type Asker = 'schedule' | 'person' | 'rejection';
 
 export type Result =
   | { readonly outcome: 'refreshed' | 'adopted' | 'busy' | 'gone' }
@@ -72,7 +70,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const changed = token.access?.reveal() !== seen.access?.reveal();
     // Somebody else was faster: what they got is as new as anything this process could ask for.
     if (changed && asker !== 'schedule') return { outcome: 'adopted' };
-    const surveyed = survey.one(token, world, clock.now(), asker !== 'schedule');
+    const surveyed = survey.one(token, world, clock.now(), asker);
     const { recipe } = surveyed;
     if (!surveyed.plan.refresh || !isRecipe(recipe))
       return changed ? { outcome: 'adopted' } : { outcome: 'not_due', reason: surveyed.plan.reason };
@@ -105,7 +103,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     reached('saved');
 
     const failure = failureOf(exchange, grant, token, recipe, now);
-    const subject = saved ? survey.one(saved, found.world, now, false).subject : found.subject;
+    const subject = saved ? survey.one(saved, found.world, now, 'schedule').subject : found.subject;
     if (!failure) return succeed(found, history, subject, update, now);
     if (failure.kind === 'dead' && (await changedOnDisk(found))) {
       await record({ ...history, pending: null });
@@ -197,7 +195,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const spent = token.refresh?.reveal();
     for (const other of world.tokens) {
       if (other.name === token.name || !spent || other.refresh?.reveal() !== spent) continue;
-      const { subject, history } = survey.one(other, world, now, false);
+      const { subject, history } = survey.one(other, world, now, 'schedule');
       const detail = `it is a copy of ${labelOf(token)}, whose refresh has spent its refresh token`;
       const verdict = { kind: 'dead', code: 'already_spent', detail, count: 1, retryAt: null, lost: 1 } as const;
       await record({ ...history, subject, verdict });

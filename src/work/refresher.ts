@@ -1,9 +1,10 @@
+import type { Asker } from '../ground/plan.js';
 import { isRecipe } from '../ground/recipe.js';
 import type { Token } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { Hosts } from './hosts.js';
 import type { World } from './load.js';
-import type { Asker, Refresh, Result } from './refresh.js';
+import type { Refresh, Result } from './refresh.js';
 import type { Surveyed } from './survey.js';
 
 /** From this many hosts on, a start after boot or sleep is spread ... */

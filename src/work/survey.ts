@@ -1,5 +1,5 @@
 import type { History } from '../ground/history.js';
-import { expiresAt, type Plan, planFor, type Timing } from '../ground/plan.js';
+import { type Asker, expiresAt, type Plan, planFor, type Timing } from '../ground/plan.js';
 import { isRecipe, type Recipe, recipeFor, type Unrefreshable } from '../ground/recipe.js';
 import { labelOf, type Token } from '../ground/token.js';
 import type { Digest } from '../ports/digest.js';
@@ -36,8 +36,8 @@ export interface HostKnowledge {
 }
 
 export interface Surveyor {
-  one(token: Token, world: World, now: number, forced: boolean): Surveyed;
-  all(world: World, now: number, forced: boolean): Surveyed[];
+  one(token: Token, world: World, now: number, asker: Asker): Surveyed;
+  all(world: World, now: number, asker: Asker): Surveyed[];
 }
 
 export function createSurveyor(parts: SurveyParts): Surveyor {
@@ -66,7 +66,7 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
     return identified;
   };
 
-  const survey = (token: Token, history: History, world: World, now: number, forced: boolean): Surveyed => {
+  const survey = (token: Token, history: History, world: World, now: number, asker: Asker): Surveyed => {
     const { recipe, subject, spends } = identify(token, world);
     const host = isRecipe(recipe) ? recipe.endpoint.host : '';
     const skew = hosts.skewOf(host);
@@ -79,18 +79,18 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
       obstacle: isRecipe(recipe) ? sharedWith(token, spends) : recipe.reason,
       skew,
       hostHeldUntil: hosts.heldUntil(host, now),
-      forced,
+      asker,
     });
     return { token, recipe, history, subject, plan, expiresAt: expiresAt(token, skew) };
   };
 
   return {
-    one(token, world, now, forced) {
+    one(token, world, now, asker) {
       const history = histories.read(token.name);
       hosts.recall(history);
-      return survey(token, history, world, now, forced);
+      return survey(token, history, world, now, asker);
     },
-    all(world, now, forced) {
+    all(world, now, asker) {
       // First all of them: what one token's server has asked for holds for the others of its host.
       owners = new Map();
       const remembered = world.tokens.map((token) => {
@@ -100,7 +100,7 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
         if (token.refresh && !owners.has(spends)) owners.set(spends, token);
         return { token, history };
       });
-      return remembered.map(({ token, history }) => survey(token, history, world, now, forced));
+      return remembered.map(({ token, history }) => survey(token, history, world, now, asker));
     },
   };
 }

@@ -20,7 +20,7 @@ function planned({
     obstacle: null,
     skew: 0,
     hostHeldUntil: 0,
-    forced: false,
+    asker: 'schedule',
     ...facts,
   });
 }
@@ -53,13 +53,23 @@ describe('when a token is due', () => {
     ],
     ['refreshed 30 s ago', { fields: { expires_at: NOW }, history: { succeededAt: NOW - 30 } }, { refresh: true }],
     ['refreshed in the future', { fields: hourly(3000), history: { succeededAt: NOW + 9000 } }, { refresh: true }],
-    ['forced', { fields: { expires_at: NOW + 90_000 }, forced: true }, { refresh: true }],
+    ['forced', { fields: { expires_at: NOW + 90_000 }, asker: 'person' }, { refresh: true }],
     [
       'forced, below the floor',
-      { fields: hourly(3000), history: { succeededAt: NOW - 1 }, forced: true },
+      { fields: hourly(3000), history: { succeededAt: NOW - 1 }, asker: 'person' },
       { refresh: true },
     ],
-    ['forced, without a recipe', { forced: true, obstacle: 'no client_id' }, { ...NOT_NOW, reason: 'no client_id' }],
+    [
+      'rejected by its server, below the floor',
+      { fields: hourly(3000), history: { succeededAt: NOW - 1 }, asker: 'rejection' },
+      { refresh: true },
+    ],
+    [
+      'parked, rejected by its server',
+      { fields: hourly(-5), history: verdict({ kind: 'dead', retryAt: null }), asker: 'rejection' },
+      { refresh: false, state: 'needs_login' },
+    ],
+    ['forced, without a recipe', { asker: 'person', obstacle: 'no client_id' }, { ...NOT_NOW, reason: 'no client_id' }],
     [
       'an answer lost to a crash',
       { fields: hourly(3000), history: { pending: { spent: 'spends', at: NOW - 9 } } },
@@ -85,7 +95,7 @@ describe('when a token is due', () => {
     ],
     [
       'parked, forced',
-      { fields: hourly(-5), history: verdict({ kind: 'dead', retryAt: null }), forced: true },
+      { fields: hourly(-5), history: verdict({ kind: 'dead', retryAt: null }), asker: 'person' },
       { refresh: true },
     ],
     ['its host is held', { fields: hourly(-5), hostHeldUntil: NOW + 99 }, { ...NOT_NOW, at: NOW + 99 }],

@@ -1,0 +1,107 @@
+import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { codeOf } from '../../ports/files.js';
+import { type Fetch, Unreachable } from '../../ports/mcp.js';
+
+/** For how long a request waits for a network that is away; milliseconds. */
+const PATIENCE = 30_000;
+const CONNECT_TIMEOUT = 5_000;
+const TRY_AGAIN_AFTER = 250;
+/**
+ * Idle connections are closed before servers do so (uvicorn and Node after 5 s): a request that meets the closing
+ * fails, and nobody knows whether it was carried out.
+ */
+const IDLE = 4_000;
+
+/** What a network that is away, or a server that is being restarted, says to a connection. */
+const AWAY = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
+/** Statuses that have no body. */
+const BARE = new Set([204, 205, 304]);
+
+/**
+ * `fetch` for a bridge. The platform's own gives up on an answer after five minutes, and does not tell whether a
+ * request was sent; this one waits for the answer for as long as it takes, and for a network that is away for 30 s,
+ * as nothing has been sent then. What may have been delivered is never sent twice.
+ */
+export function patientFetch(): Fetch {
+  const agents = {
+    'http:': new Agent({ keepAlive: true, timeout: IDLE }),
+    'https:': new HttpsAgent({ keepAlive: true, timeout: IDLE }),
+  };
+  return async (url, init = {}) => {
+    const target = new URL(url);
+    const until = performance.now() + PATIENCE;
+    for (;;) {
+      try {
+        return await exchange(target, init, target.protocol === 'https:' ? agents['https:'] : agents['http:']);
+      } catch (error) {
+        if (!(error instanceof Unreachable)) throw error;
+        const away = AWAY.has(codeOf(error.cause));
+        if (!away || performance.now() + TRY_AGAIN_AFTER > until) throw error;
+        await sleep(TRY_AGAIN_AFTER, undefined, init.signal ? { signal: init.signal } : {});
+      }
+    }
+  };
+}
+
+function exchange(url: URL, init: RequestInit, agent: Agent): Promise<Response> {
+  const secure = url.protocol === 'https:';
+  return new Promise((resolve, reject) => {
+    const body = init.body === undefined || init.body === null ? null : String(init.body);
+    const headers = Object.fromEntries(new Headers(init.headers));
+    if (body !== null) headers['content-length'] = String(Buffer.byteLength(body));
+    const outgoing = (secure ? httpsRequest : httpRequest)(url, {
+      method: init.method ?? 'GET',
+      headers,
+      agent,
+      ...(init.signal && { signal: init.signal }),
+    });
+    let sent = false;
+    const connecting = setTimeout(() => {
+      outgoing.destroy(Object.assign(new Error('no connection'), { code: 'ETIMEDOUT' }));
+    }, CONNECT_TIMEOUT);
+    const connected = (): void => {
+      sent = true;
+      clearTimeout(connecting);
+    };
+    outgoing.once('socket', (socket) => {
+      if (outgoing.reusedSocket) connected();
+      else socket.once(secure ? 'secureConnect' : 'connect', connected);
+    });
+    outgoing.on('error', (error) => {
+      clearTimeout(connecting);
+      const unsent = !sent && init.signal?.aborted !== true;
+      reject(unsent ? new Unreachable(`${url.host} cannot be reached (${codeOf(error)})`, { cause: error }) : error);
+    });
+    outgoing.once('response', (incoming) => resolve(responseOf(incoming, outgoing)));
+    outgoing.end(body);
+  });
+}
+
+function responseOf(incoming: IncomingMessage, outgoing: ClientRequest): Response {
+  const headers = new Headers();
+  for (let at = 0; at < incoming.rawHeaders.length; at += 2) {
+    headers.append(incoming.rawHeaders[at] ?? '', incoming.rawHeaders[at + 1] ?? '');
+  }
+  const status = incoming.statusCode ?? 0;
+  // After the head, the request's own errors say nothing that the body's do not.
+  outgoing.on('error', () => undefined);
+  if (BARE.has(status)) incoming.resume();
+  const body = BARE.has(status) ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array>);
+  return new Response(body, { status, statusText: incoming.statusMessage ?? '', headers });
+}

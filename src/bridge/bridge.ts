@@ -1,0 +1,222 @@
+import type { Credentials } from '../daemon/credentials.js';
+import { isRecord } from '../ground/problem.js';
+import type { Clock } from '../ports/clock.js';
+import type { McpTransports, Message, MessageId, RemoteChannel, RpcError } from '../ports/mcp.js';
+import { authorizedFetch } from './authorized-fetch.js';
+import { errorOf, isSessionLost } from './failures.js';
+import { createParamHeaders } from './param-headers.js';
+
+export interface BridgeParts {
+  readonly transports: McpTransports;
+  readonly credentials: Credentials;
+  readonly clock: Clock;
+}
+
+/** A request of the client's that has not been answered. */
+interface Pending {
+  readonly message: Message & { readonly id: MessageId };
+  /** Ends this request alone; only the newer protocol cancels so. */
+  readonly abort: AbortController | null;
+  channel: RemoteChannel | null;
+  /** It was turned away unread once, and sent again. */
+  again: boolean;
+}
+
+const PROTOCOL_VERSION = 'io.modelcontextprotocol/protocolVersion';
+/** The SEP-2243 error of a server that misses a header which repeats an argument. */
+const HEADER_MISMATCH = -32_020;
+/** Seconds that messages wait for a notification before them to arrive. */
+const NOTIFICATION_PATIENCE = 5;
+
+/**
+ * Passes messages between a client on standard input and output and a remote server, and understands no more of
+ * them than it must: the handshake, to begin a session again when the server has lost it; cancellations, as the
+ * newer protocol has them end the request's own stream; lists of tools, for the headers that their schemas ask for.
+ * Resolves when the client has gone or `signal` says so.
+ */
+export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promise<void> {
+  const { transports, credentials, clock } = parts;
+  const fetch = authorizedFetch(credentials, transports.fetch);
+  const client = transports.client();
+  const pending = new Map<MessageId, Pending>();
+  const own = new Map<MessageId, (answer: Message) => void>();
+  const params = createParamHeaders();
+  let opening: Promise<RemoteChannel> | null = null;
+  let current: RemoteChannel | null = null;
+  let initialize: Message | null = null;
+  let initialized: Message | null = null;
+  /** Later messages wait for it: servers must see a notification before what comes after it. */
+  let gate: Promise<unknown> = Promise.resolve();
+  let ownIds = 0;
+
+  const toClient = (message: Message): void => void client.send(message).catch(() => undefined);
+  const answer = ({ message: { id } }: Pending, error: RpcError): void => {
+    pending.delete(id);
+    toClient({ jsonrpc: '2.0', id, error });
+  };
+
+  const open = async (): Promise<RemoteChannel> => {
+    const { url, sse } = await credentials.current();
+    const channel = transports.remote(url, sse, fetch);
+    channel.onmessage = (message) => fromServer(message, channel);
+    channel.onlost = () => void renew(channel).catch(() => undefined);
+    await channel.start();
+    current = channel;
+    return channel;
+  };
+
+  /** The connection there is, or a new one. */
+  const connection = (): Promise<RemoteChannel> => {
+    opening ??= open().catch((error: unknown) => {
+      opening = null;
+      throw error;
+    });
+    return opening;
+  };
+
+  /** A new session in the place of one that the server no longer knows. */
+  const renew = (lost: RemoteChannel): Promise<RemoteChannel> => {
+    if (current !== lost || !initialize) return connection();
+    current = null;
+    retire(lost);
+    opening = greet(initialize).catch((error: unknown) => {
+      opening = null;
+      throw error;
+    });
+    return opening;
+  };
+
+  const greet = async (greeting: Message): Promise<RemoteChannel> => {
+    const channel = await open();
+    const { result, error } = await ask(channel, greeting);
+    if (!result) throw new Error(error?.message ?? 'the server does not begin a session');
+    if (typeof result.protocolVersion === 'string') channel.setProtocolVersion(result.protocolVersion);
+    if (initialized) await channel.send(initialized, {});
+    return channel;
+  };
+
+  /** What is still under way there may end there. */
+  const retire = (channel: RemoteChannel): void => {
+    if ([...pending.values()].some((request) => request.channel === channel)) {
+      void clock.sleep(1).then(() => retire(channel));
+    } else void channel.close(false);
+  };
+
+  /** A request of the bridge's own, after one of the client's. */
+  const ask = (channel: RemoteChannel, model: Message): Promise<Message> => {
+    ownIds += 1;
+    const id = `token-refresher/${ownIds}`;
+    return new Promise<Message>((resolve, reject) => {
+      own.set(id, resolve);
+      const onend = (): void => reject(new Error('the stream of its answer has ended'));
+      channel.send({ ...model, id }, { onend }).catch(reject);
+    }).finally(() => own.delete(id));
+  };
+
+  const deliver = async (request: Pending): Promise<void> => {
+    const { message, abort } = request;
+    try {
+      const channel = await connection();
+      request.channel = channel;
+      await channel.send(message, {
+        headers: params.of(message),
+        onend: () => lose(request, new Error('the stream of its answer has ended')),
+        ...(abort && { signal: abort.signal }),
+      });
+    } catch (error) {
+      await lose(request, error);
+    }
+  };
+
+  /** A request that will not be answered as it was sent: sent anew where the server has not looked at it. */
+  const lose = async (request: Pending, error: unknown): Promise<void> => {
+    const { message, channel, again, abort } = request;
+    if (pending.get(message.id) !== request) return;
+    const mayResend = !again && !abort && message.method !== 'initialize' && channel?.inSession === true;
+    if (!mayResend || !initialize || !isSessionLost(error)) return answer(request, errorOf(error));
+    request.again = true;
+    request.channel = null;
+    await renew(channel).catch(() => undefined);
+    return deliver(request);
+  };
+
+  /** Lists the tools as the client would, to learn which headers a call needs, and calls again. */
+  const callAgain = async (request: Pending, channel: RemoteChannel, refused: Message): Promise<void> => {
+    request.again = true;
+    const { _meta } = request.message.params ?? {};
+    let cursor: unknown;
+    try {
+      do {
+        const page = await ask(channel, {
+          jsonrpc: '2.0',
+          method: 'tools/list',
+          params: { ...(_meta && { _meta }), ...(cursor === undefined ? {} : { cursor }) },
+        });
+        params.learn(page);
+        cursor = page.result?.nextCursor;
+      } while (cursor !== undefined);
+    } catch {
+      // Then the client hears what the server said.
+    }
+    if (Object.keys(params.of(request.message)).length > 0) return deliver(request);
+    pending.delete(request.message.id);
+    toClient(refused);
+  };
+
+  const fromServer = (message: Message, channel: RemoteChannel): void => {
+    if (message.id === undefined || message.method !== undefined) return toClient(message);
+    const mine = own.get(message.id);
+    if (mine) return mine(message);
+    const request = pending.get(message.id);
+    if (request?.message.method === 'tools/call' && message.error?.code === HEADER_MISMATCH && !request.again) {
+      return void callAgain(request, channel, message);
+    }
+    pending.delete(message.id);
+    if (request?.message.method === 'tools/list') params.learn(message);
+    if (request?.message.method === 'initialize' && message.result) {
+      initialize = request.message;
+      const { protocolVersion } = message.result;
+      if (typeof protocolVersion === 'string') channel.setProtocolVersion(protocolVersion);
+    }
+    toClient(message);
+  };
+
+  const fromClient = (message: Message): void => {
+    const { id, method } = message;
+    if (id !== undefined && method !== undefined) {
+      const modern = typeof message.params?._meta?.[PROTOCOL_VERSION] === 'string';
+      const request: Pending = {
+        message: { ...message, id },
+        abort: modern ? new AbortController() : null,
+        channel: null,
+        again: false,
+      };
+      pending.set(id, request);
+      void gate.then(() => deliver(request));
+      return;
+    }
+    if (method === 'notifications/cancelled' && cancel(message)) return;
+    if (method === 'notifications/initialized') initialized = message;
+    const sent = gate.then(async () => (await connection()).send(message, {})).catch(() => undefined);
+    gate = Promise.race([sent, clock.sleep(NOTIFICATION_PATIENCE)]);
+  };
+
+  /** Whether that was all there is to do. */
+  const cancel = ({ params: named }: Message): boolean => {
+    const id = isRecord(named) ? (named.requestId as MessageId) : undefined;
+    const request = id === undefined ? undefined : pending.get(id);
+    if (!request?.abort) return false;
+    pending.delete(request.message.id);
+    request.abort.abort();
+    return true;
+  };
+
+  const gone = new Promise<void>((resolve) => {
+    client.onclose = resolve;
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  client.onmessage = fromClient;
+  await client.start();
+  await gone;
+  await (current as RemoteChannel | null)?.close(true);
+}

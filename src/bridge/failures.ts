@@ -1,0 +1,46 @@
+import { Refusal } from '../daemon/credentials.js';
+import { isRecord } from '../ground/problem.js';
+import { HttpFailure, type RpcError, Unreachable } from '../ports/mcp.js';
+
+/** JSON-RPC's first code for errors of an implementation's own. */
+const SERVER_ERROR = -32_000;
+const MOST_QUOTED = 200;
+
+/** What the client is told of a request that could not be answered. */
+export function errorOf(error: unknown): RpcError {
+  if (error instanceof Refusal) {
+    return { code: SERVER_ERROR, message: error.message, ...(error.command && { data: { command: error.command } }) };
+  }
+  // What the server has to say about the request, the client is to hear as if it had asked itself.
+  if (error instanceof HttpFailure) return rpcErrorIn(error.body) ?? { code: SERVER_ERROR, message: quoted(error) };
+  if (error instanceof Unreachable) return { code: SERVER_ERROR, message: `${error.message}; nothing was sent` };
+  const why = error instanceof Error ? error.message : String(error);
+  return { code: SERVER_ERROR, message: `no answer came, and the request may have been carried out: ${why}` };
+}
+
+/** Whether the server says that the session is unknown to it; it has not looked at the request then. */
+export function isSessionLost(error: unknown): boolean {
+  if (!(error instanceof HttpFailure)) return false;
+  // 404 is the specification's word; servers on the SDK's example say it with 400 and a general error.
+  return error.status === 404 || (error.status === 400 && rpcErrorIn(error.body)?.code === SERVER_ERROR);
+}
+
+function rpcErrorIn(body: string): RpcError | null {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    const error = isRecord(parsed) ? parsed.error : null;
+    return isRecord(error) && Number.isInteger(error.code) && typeof error.message === 'string'
+      ? (error as unknown as RpcError)
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+function quoted({ status, body }: HttpFailure): string {
+  const text = body
+    .replace(/<[^>]*>/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return `the server answers with HTTP ${status}${text === '' ? '' : `: ${text.slice(0, MOST_QUOTED)}`}`;
+}

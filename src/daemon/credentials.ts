@@ -1,0 +1,163 @@
+import type { Listing } from '../ground/entry.js';
+import type { Asker } from '../ground/plan.js';
+import { isRecipe } from '../ground/recipe.js';
+import { plain } from '../ground/rendering.js';
+import type { World } from '../work/load.js';
+import type { Result } from '../work/refresh.js';
+import type { Surveyed } from '../work/survey.js';
+import type { App } from './app.js';
+import { actionFor } from './status.js';
+
+/** What a request to a server is sent with. */
+export interface Access {
+  readonly url: URL;
+  readonly sse: boolean;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Why a server cannot be asked, for people. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  /** What to run so that it can be, where that is known. */
+  readonly command: string | null;
+
+  constructor(message: string, command: string | null) {
+    super(command === null ? message : `${message}; run: ${command}`);
+    this.command = command;
+  }
+}
+
+/** The credentials of one server, always the newest. */
+export interface Credentials {
+  /** Those to use now; what is due is refreshed meanwhile. Throws a Refusal when there are none and none can be had. */
+  current(): Promise<Access>;
+  /** As `current`, but what is due is refreshed first. */
+  fresh(): Promise<Access>;
+  /** Other ones than those that the server has rejected with a 401. Throws a Refusal when there are none to be had. */
+  afterRejection(rejected: Access): Promise<Access>;
+  /** What to say when those are rejected, too. */
+  rejection(): Refusal;
+}
+
+/** Seconds after which definitions and environment are looked at again; token files are at every request. */
+const KEPT_FOR = 2;
+
+interface Found {
+  readonly world: World;
+  readonly listing: Listing;
+  readonly tokens: readonly Surveyed[];
+}
+
+/**
+ * `patience`: seconds for which a refresh that fails for now is tried again, at its own pace, while a request waits
+ * for it.
+ */
+export function createCredentials(app: App, key: string, patience: number): Credentials {
+  const { clock, refresher } = app;
+  let kept: { readonly access: Access; readonly until: number; readonly files: ReadonlyMap<string, string> } | null =
+    null;
+  /** When a rejection was last answered with a refresh that succeeded. */
+  let renewedAt = Number.NEGATIVE_INFINITY;
+
+  const look = (): Found => {
+    const { world, surveyed } = app.look();
+    const listing = app.publisher.join(world).listings.find((one) => one.key === key);
+    if (!listing) throw new Refusal(`there is no server "${key}" any more`, null);
+    return { world, listing, tokens: surveyed.filter(({ token }) => listing.tokens.includes(token.name)) };
+  };
+
+  const keep = ({ listing, tokens }: Found): Access => {
+    const { entry, reason } = listing;
+    if (entry?.kind !== 'remote') throw new Refusal(`server ${key}: ${reason ?? 'it is a command, not a URL'}`, null);
+    const access = {
+      url: new URL(entry.url),
+      sse: entry.sse,
+      headers: plain(entry.headers, (secret) => secret.reveal()),
+    };
+    const moments = tokens.flatMap(({ plan, expiresAt }) => [plan.at, expiresAt]).filter((at) => at !== null);
+    const until = Math.min(clock.now() + KEPT_FOR, ...moments);
+    const files = new Map(tokens.map(({ token: { file } }) => [file, app.signature(file)]));
+    kept = { access, until, files };
+    return access;
+  };
+
+  /** Whether it has to be refreshed before it can be used. */
+  const isSpent = ({ token, expiresAt, recipe }: Surveyed): boolean => {
+    return isRecipe(recipe) && (!token.rendered || (expiresAt !== null && expiresAt <= clock.now()));
+  };
+
+  const refresh = (found: Found, one: Surveyed, asker: Asker): Promise<Result> | null => {
+    return isRecipe(one.recipe) ? refresher.refresh(one.token, one.recipe.endpoint.host, found.world, asker) : null;
+  };
+
+  /** Waits until a token that cannot be refreshed right now may be; throws when that is too far off. */
+  const waitFor = async (one: Surveyed, until: number): Promise<void> => {
+    const wait = one.plan.at === null ? Number.POSITIVE_INFINITY : Math.max(one.plan.at - clock.now(), 0.05);
+    if (clock.monotonic() + wait > until) {
+      throw new Refusal(`token ${one.token.name} cannot be refreshed: ${one.plan.reason}`, actionFor(one, key));
+    }
+    await clock.sleep(wait);
+  };
+
+  /** Refreshes what is due: `first`, or in the background unless nothing else can be used. */
+  const ready = async (first: boolean): Promise<Access> => {
+    const until = clock.monotonic() + patience;
+    for (;;) {
+      const found = look();
+      const due = found.tokens.filter(({ plan }) => plan.refresh);
+      const spent = found.tokens.filter(isSpent);
+      if (spent.length === 0) {
+        const refreshed = Promise.allSettled(due.map((one) => refresh(found, one, 'schedule')));
+        if (!first || due.length === 0) return keep(found);
+        await refreshed;
+        return keep(look());
+      }
+      const late = clock.monotonic() > until;
+      const blocked = spent.find(({ plan }) => late || !plan.refresh);
+      if (blocked) await waitFor(blocked, until);
+      else await Promise.all(spent.map((one) => refresh(found, one, 'schedule')));
+    }
+  };
+
+  const rejection = ({ tokens: [first] }: Found): Refusal => {
+    if (!first) return new Refusal(`server ${key} rejects its credentials (401)`, null);
+    const { token, recipe } = first;
+    const why = isRecipe(recipe) ? 'although it has just been refreshed' : `and ${recipe.reason}`;
+    return new Refusal(`server ${key} rejects token ${token.name} (401), ${why}`, `token-refresher login ${key}`);
+  };
+
+  return {
+    async current() {
+      if (kept && clock.now() < kept.until && [...kept.files].every(([file, was]) => app.signature(file) === was)) {
+        return kept.access;
+      }
+      return ready(false);
+    },
+    fresh: () => ready(true),
+    async afterRejection(rejected) {
+      const until = clock.monotonic() + patience;
+      for (;;) {
+        const found = look();
+        const access = keep(found);
+        if (!sameHeaders(access, rejected)) return access;
+        const renewable = found.tokens.filter(({ recipe }) => isRecipe(recipe));
+        // What has just been refreshed and is rejected all the same is not mended by refreshing it again.
+        const inVain = clock.monotonic() - renewedAt < app.settings.timing.floor;
+        if (renewable.length === 0 || inVain) throw rejection(found);
+        const results = await Promise.all(renewable.map((one) => refresh(found, one, 'rejection')));
+        if (results.some((result) => result?.outcome === 'refreshed' || result?.outcome === 'adopted')) {
+          renewedAt = clock.monotonic();
+          return keep(look());
+        }
+        const failing = look().tokens.find(({ history }) => history.verdict !== null);
+        if (!failing) throw rejection(found);
+        await waitFor(failing, until);
+      }
+    },
+    rejection: () => rejection(look()),
+  };
+}
+
+function sameHeaders(a: Access, b: Access): boolean {
+  return JSON.stringify(a.headers) === JSON.stringify(b.headers);
+}
