@@ -1,5 +1,5 @@
-// Bundles src/ into dist/: the program in one file (reading one instead of hundreds is most of a quick start) and
-// its launcher.
+// Bundles src/ into dist/: the program in one file (reading one instead of hundreds is most of a quick start), what
+// only a bridge needs in another, and the launcher.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -25,13 +25,12 @@ function sourceId() {
   return hash.digest('hex').slice(0, 12);
 }
 
-const bundle = await build({
+const bundling = {
   ...options,
-  entryPoints: ['src/main.ts'],
-  outfile: 'dist/program.cjs',
   bundle: true,
   mainFields: ['module', 'main'],
   alias: { 'string-width': './scripts/plain-width.mjs', 'thread-stream': './scripts/no-threads.mjs' },
+  inject: ['./scripts/plain-headers.mjs'],
   banner: { js: "const PROGRAM_URL = require('node:url').pathToFileURL(__filename).href;" },
   define: { 'import.meta.url': 'PROGRAM_URL', SOURCE_ID: JSON.stringify(sourceId()) },
   // Less to read at every start; names stay, for stack traces.
@@ -39,12 +38,35 @@ const bundle = await build({
   minifyWhitespace: true,
   legalComments: 'linked',
   write: false,
+};
+/** MCP's SDK is a third of the whole, and most commands have no use for it. */
+const sdkApart = {
+  name: 'sdk-apart',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^@modelcontextprotocol\// }, () => ({ path: './mcp-sdk.cjs', external: true }));
+  },
+};
+const bundle = await build({
+  ...bundling,
+  entryPoints: ['src/main.ts'],
+  outfile: 'dist/program.cjs',
+  plugins: [sdkApart],
+});
+const sdk = await build({
+  ...bundling,
+  stdin: {
+    contents: `
+      export { SdkHttpError, SSEClientTransport, SseError, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+      export { StdioServerTransport } from '@modelcontextprotocol/server/stdio';`,
+    resolveDir: root,
+  },
+  outfile: 'dist/mcp-sdk.cjs',
 });
 const [program = ''] = bundle.outputFiles.filter(({ path }) => path.endsWith('program.cjs')).map(({ text }) => text);
 const id = createHash('sha256').update(program).digest('hex').slice(0, 12);
 await rm(`${root}dist`, { recursive: true, force: true });
 await mkdir(`${root}dist`);
-for (const { path, contents } of bundle.outputFiles) await writeFile(path, contents);
+for (const { path, contents } of [...bundle.outputFiles, ...sdk.outputFiles]) await writeFile(path, contents);
 // V8 tells a compiled form from another one's source by its length alone: hence the id in its name.
 await build({
   ...options,

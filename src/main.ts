@@ -6,6 +6,7 @@ import { dotenvEnvironment } from './adapters/environment.js';
 import { diskFiles } from './adapters/files/disk-files.js';
 import { lockedInstance } from './adapters/locks/instance.js';
 import { createLog } from './adapters/log.js';
+import { keepHeapSmall } from './adapters/small-heap.js';
 import type { Terminal } from './cli/command.js';
 import { nameOf } from './cli/commands.js';
 import { recallServers } from './cli/definitions.js';
@@ -73,6 +74,7 @@ async function main(argv: readonly string[]): Promise<number> {
     process.on('SIGHUP', () => app.loop.alarm.ring('asked'));
     process.on('SIGUSR1', () => log.reopen());
   }
+  if (nameOf(command) === 'bridge') keepHeapSmall();
   const run = await command.load();
   return run({ app, flags, words, terminal, build: SOURCE_ID, signal: stopping.signal });
 }

@@ -45,7 +45,8 @@ async function buildRequest(recipe: Recipe, refreshToken: Secret | null): Promis
     [oauth.allowInsecureRequests]: true, // the recipe has decided that already
     [oauth.customFetch]: async (_url: string, init: { headers: Record<string, string>; body?: unknown }) => {
       built = { headers: init.headers, body: String(init.body) };
-      return new Response(null);
+      // Nothing is done with it: the request itself is sent by `send`.
+      return {} as Response;
     },
   };
   const authentication = clientAuthentication(recipe, oauth);

@@ -1,4 +1,4 @@
-import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,9 +29,6 @@ const AWAY = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
 ]);
-
-/** Statuses that have no body. */
-const BARE = new Set([204, 205, 304]);
 
 /**
  * `fetch` for a bridge. The platform's own gives up on an answer after five minutes, and does not tell whether a
@@ -88,20 +85,30 @@ function exchange(url: URL, init: RequestInit, agent: Agent): Promise<Response> 
       const unsent = !sent && init.signal?.aborted !== true;
       reject(unsent ? new Unreachable(`${url.host} cannot be reached (${codeOf(error)})`, { cause: error }) : error);
     });
-    outgoing.once('response', (incoming) => resolve(responseOf(incoming, outgoing)));
+    outgoing.once('response', (incoming) => resolve(responseOf(incoming)));
     outgoing.end(body);
   });
 }
 
-function responseOf(incoming: IncomingMessage, outgoing: ClientRequest): Response {
+/** As much of a Response as the SDK's transports ask for. The platform's own loads all of undici: 10 MB. */
+function responseOf(incoming: IncomingMessage): Response {
   const headers = new Headers();
-  for (let at = 0; at < incoming.rawHeaders.length; at += 2) {
-    headers.append(incoming.rawHeaders[at] ?? '', incoming.rawHeaders[at + 1] ?? '');
-  }
+  for (const [name, value] of Object.entries(incoming.headers)) headers.set(name, String(value));
   const status = incoming.statusCode ?? 0;
-  // After the head, the request's own errors say nothing that the body's do not.
-  outgoing.on('error', () => undefined);
-  if (BARE.has(status)) incoming.resume();
-  const body = BARE.has(status) ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array>);
-  return new Response(body, { status, statusText: incoming.statusMessage ?? '', headers });
+  let stream: ReadableStream | undefined;
+  const read = async (): Promise<Buffer> => Buffer.concat(await incoming.toArray());
+  const response = {
+    status,
+    statusText: incoming.statusMessage ?? '',
+    ok: status >= 200 && status < 300,
+    headers,
+    get body() {
+      stream ??= Readable.toWeb(incoming) as ReadableStream;
+      return stream;
+    },
+    arrayBuffer: read,
+    text: async () => (await read()).toString('utf8'),
+    json: async () => JSON.parse((await read()).toString('utf8')),
+  };
+  return response as unknown as Response;
 }
