@@ -5,6 +5,7 @@ import { sha256 } from './adapters/digest.js';
 import { jsonDocuments } from './adapters/documents.js';
 import { diskFiles, lastingFiles } from './adapters/files/disk-files.js';
 import { historyFiles } from './adapters/history-files.js';
+import { diskLinks } from './adapters/links.js';
 import { lockedInstance } from './adapters/locks/instance.js';
 import { linkLocks } from './adapters/locks/link-locks.js';
 import { handlebarsTemplates } from './adapters/templates.js';
@@ -133,6 +134,7 @@ export async function wire(on: Foundations): Promise<App> {
       const world = loader.load(clock.monotonic());
       return { world, surveyed: survey.all(world, clock.now(), 'schedule') };
     },
+    links: diskLinks,
     transports: async () => (await import('./adapters/mcp/transports.js')).sdkTransports(),
     passThrough: async (entry, signal) => (await import('./adapters/mcp/pass-through.js')).passThrough(entry, signal),
     signature: own.signature,

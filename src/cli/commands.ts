@@ -1,5 +1,14 @@
 import type { Run } from './command.js';
-import { CYCLE_FLAGS, type Flag, FORCE_FLAG, JSON_FLAG, LOG_FLAGS, ROOT_FLAGS, RUN_FLAGS } from './flags.js';
+import {
+  CYCLE_FLAGS,
+  type Flag,
+  FORCE_FLAG,
+  JSON_FLAG,
+  LINK_FLAGS,
+  LOG_FLAGS,
+  ROOT_FLAGS,
+  RUN_FLAGS,
+} from './flags.js';
 
 export interface Command {
   /** Its name and its words, as yargs writes them. */
@@ -110,6 +119,16 @@ export const COMMANDS: readonly Command[] = [
     asRunning: true,
     lasts: true,
     load: async () => (await import('./bridge.js')).bridge,
+  },
+  {
+    usage: 'link [client..]',
+    describe: 'Make the file that a client looks for a link to its output',
+    flags: [...LOOK, ...LINK_FLAGS, JSON_FLAG],
+    example: ['$0 link claude vscode --project ~/code/app', 'link .mcp.json and .vscode/mcp.json there'],
+    logs: false,
+    asRunning: true,
+    lasts: false,
+    load: async () => (await import('./link.js')).link,
   },
   {
     usage: 'stop',

@@ -18,7 +18,7 @@ export const CYCLE_FLAGS: readonly Flag[] = [
     describe: 'Never the same token twice within, seconds [TOKEN_REFRESH_FLOOR; 30]',
   },
   { name: 'registry-url', type: 'string', describe: 'The gateway that servers are reached through [REGISTRY_URL]' },
-  { name: 'delivery', type: 'string', describe: 'http or env [TOKEN_DELIVERY; http]' },
+  { name: 'delivery', type: 'string', describe: 'live, http or env [TOKEN_DELIVERY; live]' },
   { name: 'outputs', type: 'string', describe: 'NAME,... [TOKEN_OUTPUTS; mcp.json,vscode_mcp.json,roo_mcp.json]' },
   { name: 'token-files', type: 'array', describe: 'GLOB of more token files, repeatable [TOKEN_FILES]' },
   { name: 'allow-http', type: 'boolean', describe: 'Send secrets to token endpoints without TLS' },
@@ -38,6 +38,11 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: 'force', type: 'boolean', describe: 'Refresh every refreshable token in the first cycle' },
   { name: 'dry-run', type: 'boolean', describe: 'Say what would be done; touch nothing, call nobody' },
   { name: 'replace', type: 'boolean', describe: 'Take over from a running instance' },
+];
+
+export const LINK_FLAGS: readonly Flag[] = [
+  { name: 'project', type: 'string', describe: 'DIR that the client is opened in [the working directory]' },
+  { name: 'list', type: 'boolean', describe: 'Show the clients, where their files are, and whether they are linked' },
 ];
 
 export const FORCE_FLAG: Flag = { name: 'force', type: 'boolean', describe: 'Also those that are parked or not due' };

@@ -14,7 +14,7 @@ export class UsageError extends Error {
 export type Flags = Readonly<Record<string, unknown>>;
 
 const DEFAULT_TOKEN_FILES = ['.kroger_tokens.json', '.mcp_tokens_*.json'] as const;
-const DELIVERIES: readonly Delivery[] = ['http', 'env'];
+const DELIVERIES: readonly Delivery[] = ['live', 'http', 'env'];
 const LEVELS: readonly LogLevel[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR'];
 
 /** One setting as it is looked for: the flag, then the environment. */
@@ -47,7 +47,7 @@ export function settingsOf(root: string, flags: Flags, environment: Environment)
       buffer: seconds(source('buffer', 'TOKEN_EXPIRY_BUFFER'), 3600, 0),
       floor: seconds(source('refresh-floor', 'TOKEN_REFRESH_FLOOR'), 30, 0),
     },
-    delivery: oneOf(source('delivery', 'TOKEN_DELIVERY'), DELIVERIES, 'http'),
+    delivery: oneOf(source('delivery', 'TOKEN_DELIVERY'), DELIVERIES, 'live'),
     outputs: outputs === null ? null : list(outputs),
     registryUrl: url(registry),
     registryUrlFromFlag: flags['registry-url'] !== undefined,

@@ -6,7 +6,7 @@ import type { Context } from './command.js';
 export async function validate({ app, flags, terminal }: Context): Promise<number> {
   const { world, surveyed } = app.look();
   const { problems } = app.publisher.preview(world, (secret) => secret.reveal());
-  const found = [...world.problems, ...problems, ...missingProblems(surveyed)];
+  const found = [...world.problems, ...problems, ...app.publisher.leaks(world), ...missingProblems(surveyed)];
   const errors = found.filter(({ severity }) => severity === 'error').length;
   if (flags.json === true) terminal.print(JSON.stringify({ valid: errors === 0, problems: found }, null, 2));
   else {

@@ -3,6 +3,7 @@ import type { Settings } from '../ground/settings.js';
 import type { Clock } from '../ports/clock.js';
 import type { Documents } from '../ports/documents.js';
 import type { Instance } from '../ports/instance.js';
+import type { Links } from '../ports/links.js';
 import type { Log } from '../ports/log.js';
 import type { McpTransports } from '../ports/mcp.js';
 import type { Loader, World } from '../work/load.js';
@@ -24,6 +25,7 @@ export interface App {
   readonly loop: LoopParts;
   /** One look at everything. */
   look(): { readonly world: World; readonly surveyed: readonly Surveyed[] };
+  readonly links: Links;
   /** What a bridge is made of; loaded only for one. */
   transports(): Promise<McpTransports>;
   /** Runs a stdio server in this program's place and gives its exit code. */

@@ -1,5 +1,6 @@
 import type { Entry } from './entry.js';
 import { Secret } from './secret.js';
+import type { Delivery } from './settings.js';
 
 /** What templates are given: plain values, every name always there (templates are strict). */
 export interface TemplateContext {
@@ -9,7 +10,8 @@ export interface TemplateContext {
 
 export interface TemplateServer {
   readonly key: string;
-  readonly kind: 'remote' | 'command';
+  /** `bridge`: a command that calls this program, in the place of one that would hold a secret (delivery live). */
+  readonly kind: 'remote' | 'command' | 'bridge';
   /** `http` or `sse`; `stdio` for a command. */
   readonly transport: 'http' | 'sse' | 'stdio';
   readonly url: string | null;
@@ -33,9 +35,36 @@ export function templateContext(
   root: string,
   entries: readonly Entry[],
   self: SelfCommand,
+  delivery: Delivery,
   reveal: Reveal,
 ): TemplateContext {
-  return { root, servers: entries.map((entry) => templateServer(entry, self, reveal)) };
+  const server = (entry: Entry): TemplateServer => {
+    return delivery === 'live' && holdsSecret(entry) ? bridge(entry, self) : templateServer(entry, self, reveal);
+  };
+  return { root, servers: entries.map(server) };
+}
+
+function holdsSecret(entry: Entry): boolean {
+  return Object.values(entry.kind === 'remote' ? entry.headers : entry.env).some((value) => value instanceof Secret);
+}
+
+/** The entry as a client is to be told of it that is told no secret: the bridge adds them. */
+function bridge(entry: Entry, self: SelfCommand): TemplateServer {
+  const { key } = entry;
+  const [command = '', ...script] = self;
+  const url = entry.kind === 'remote' ? entry.url : null;
+  return {
+    key,
+    kind: 'bridge',
+    transport: 'stdio',
+    url: null,
+    headers: null,
+    authorization: null,
+    helper: url === null ? null : shellLine([...self, 'headers', key]),
+    command,
+    args: [...script, 'bridge', key],
+    env: url === null ? {} : { MCP_SERVER_URL: url },
+  };
 }
 
 function templateServer(entry: Entry, self: SelfCommand, reveal: Reveal): TemplateServer {
@@ -46,7 +75,6 @@ function templateServer(entry: Entry, self: SelfCommand, reveal: Reveal): Templa
     return { key, kind: 'command', transport: 'stdio', ...none, command, args, env: plain(entry.env, reveal) };
   }
   const headers = plain(entry.headers, reveal);
-  const secret = Object.values(entry.headers).some((value) => value instanceof Secret);
   return {
     key,
     kind: 'remote',
@@ -54,7 +82,7 @@ function templateServer(entry: Entry, self: SelfCommand, reveal: Reveal): Templa
     url: entry.url,
     headers: Object.keys(headers).length === 0 ? null : headers,
     authorization: headers.Authorization ?? null,
-    helper: secret ? shellLine([...self, 'headers', key]) : null,
+    helper: holdsSecret(entry) ? shellLine([...self, 'headers', key]) : null,
     command: null,
     args: [],
     env: {},

@@ -1,4 +1,5 @@
 import { type Entry, type Joined, joinServers } from '../ground/entry.js';
+import { leaksIn, secretsOf } from '../ground/leaks.js';
 import { type Problem, problem, problemLine } from '../ground/problem.js';
 import type { Reveal } from '../ground/rendering.js';
 import { DEFAULT_OUTPUTS, type Settings } from '../ground/settings.js';
@@ -36,6 +37,10 @@ export interface Publisher {
     world: World,
     reveal: Reveal,
   ): { readonly outputs: readonly Preview[]; readonly problems: readonly Problem[] };
+  /** One output, also one that is not asked for; null where nothing good can be made. */
+  text(output: string, world: World, reveal: Reveal): string | null;
+  /** Under delivery live: every output, as it is on disk and as it would be written, that holds a secret. */
+  leaks(world: World): readonly Problem[];
   join(world: World): Joined;
   /** Names that there is a template for, ... */
   readonly knownOutputs: readonly string[];
@@ -149,6 +154,26 @@ export function createPublisher(parts: PublishParts): Publisher {
         outputs.push({ path, text: shown.text, differs: contentOf(files, path) !== real.text, servers: real.servers });
       }
       return { outputs, problems: distinct(problems) };
+    },
+    text(output, world, reveal) {
+      const template = templates.list().find((one) => one.output === output);
+      return template ? renderListed(template, entriesOf(joinOnce(world)), reveal).text : null;
+    },
+    leaks(world) {
+      if (settings.delivery !== 'live') return [];
+      const entries = entriesOf(joinOnce(world));
+      const secrets = secretsOf(world.tokens, entries);
+      return wanted().flatMap((template) => {
+        const path = `${FOLDER}/${template.output}`;
+        const { text } = renderListed(template, entries, (secret) => secret.reveal());
+        const written = leaksIn(contentOf(files, path) ?? '', secrets);
+        return [
+          ...leaksIn(text ?? '', secrets).map((what) =>
+            problem(template.file, '', `its result holds ${what}; take it out`),
+          ),
+          ...written.map((what) => problem(path, '', `holds ${what}; to write it anew, run: token-refresher render`)),
+        ];
+      });
     },
   };
 }

@@ -49,7 +49,7 @@ export function createRender({ documents, templates, parseToml, settings, self }
 
   /** The text, or what is wrong: by the key of the entry it is about, `''` where it is about all. */
   const attempt = (output: string, entries: readonly Entry[], reveal: Reveal): string | Map<string, string> => {
-    const text = templates.render(output, templateContext(settings.root, entries, self, reveal));
+    const text = templates.render(output, templateContext(settings.root, entries, self, settings.delivery, reveal));
     const value = parse(output, text);
     const schema = schemaOf(output);
     const complaints = schema === null || value === undefined ? [] : documents.validate(schema, value);

@@ -367,11 +367,11 @@ describe('where outputs go', () => {
       const script = `
         mv .oauth-tokens inputs; mkdir .oauth-tokens
         mount -t tmpfs -o size=48k none .oauth-tokens && cp inputs/* .oauth-tokens/
-        "$0" "$1" --once; cp .oauth-tokens/mcp.json before.json
+        "$0" "$1" --once --delivery http; cp .oauth-tokens/mcp.json before.json
         cat /dev/zero > .oauth-tokens/filler
         for n in $(seq 40); do echo '{"path": "/more-'$n'", "mcp_endpoint": "http://m.test/"}' > registry/servers/m$n.json; done
-        "$0" "$1" --once 2> full.txt; echo "$?" > code; cp .oauth-tokens/mcp.json full.json; ls -A .oauth-tokens > left
-        rm .oauth-tokens/filler; "$0" "$1" --once; cp .oauth-tokens/mcp.json after.json`;
+        "$0" "$1" --once --delivery http 2> full.txt; echo "$?" > code; cp .oauth-tokens/mcp.json full.json; ls -A .oauth-tokens > left
+        rm .oauth-tokens/filler; "$0" "$1" --once --delivery http; cp .oauth-tokens/mcp.json after.json`;
       const program = [process.execPath, join(process.cwd(), 'dist/main.cjs')];
       spawnSync('unshare', ['-rm', 'bash', '-c', script, ...program], { cwd: root.path });
       expect(root.text('full.txt')).toContain('.oauth-tokens/mcp.json: cannot be written: the disk is full');
@@ -447,7 +447,7 @@ describe('without the right to read', () => {
   };
   const program = join(process.cwd(), 'dist/main.cjs');
   const runLimited = (root: Root) =>
-    spawnSync(process.execPath, [program, '--once'], {
+    spawnSync(process.execPath, [program, '--once', '--delivery', 'http'], {
       cwd: root.path,
       env: { HOME: '/nonexistent' },
       encoding: 'utf8',
@@ -492,7 +492,7 @@ describe('without the right to read', () => {
   it('the folder of definitions while the daemon runs: keeps what was there', async () => {
     const root = goodRoot();
     give(root);
-    const child = spawn(process.execPath, [program], {
+    const child = spawn(process.execPath, [program, '--delivery', 'http'], {
       cwd: root.path,
       env: { HOME: '/nonexistent' },
       stdio: 'ignore',

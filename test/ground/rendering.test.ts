@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { CommandEntry, RemoteEntry } from '../../src/ground/entry.js';
 import { shellLine, templateContext } from '../../src/ground/rendering.js';
 import { Secret } from '../../src/ground/secret.js';
+import type { Delivery } from '../../src/ground/settings.js';
 
 const remote: RemoteEntry = {
   kind: 'remote',
@@ -22,8 +23,8 @@ const command: CommandEntry = {
   env: { Z: new Secret('s') },
 };
 const self = ['/opt/my node/bin', '/p/main.cjs', '--root', "/it's"];
-const of = (entry: RemoteEntry | CommandEntry, shown = true) =>
-  templateContext('/r', [entry], self, (secret) => (shown ? secret.reveal() : '[redacted]')).servers[0];
+const of = (entry: RemoteEntry | CommandEntry, shown = true, delivery: Delivery = 'http') =>
+  templateContext('/r', [entry], self, delivery, (secret) => (shown ? secret.reveal() : '[redacted]')).servers[0];
 
 describe('what templates are given', () => {
   it('no headers are null, not empty', () => {
@@ -50,6 +51,22 @@ describe('what templates are given', () => {
       authorization: 'Bearer t',
       helper: expect.stringMatching(/ headers k$/),
     });
+  });
+
+  it('live, a bridge in the place of whatever holds a secret, and nothing else', () => {
+    const closed = { ...remote, headers: { Authorization: new Secret('Bearer t'), 'X-A': '1' } };
+    const called = { kind: 'bridge', url: null, headers: null, authorization: null, command: '/opt/my node/bin' };
+    const args = ['/p/main.cjs', '--root', "/it's", 'bridge'];
+    expect(of(closed, true, 'live')).toMatchObject({
+      ...called,
+      args: [...args, 'k'],
+      env: { MCP_SERVER_URL: 'http://k' },
+      helper: expect.stringMatching(/ headers k$/),
+    });
+    expect(of(command, true, 'live')).toMatchObject({ ...called, args: [...args, 'c'], env: {}, helper: null });
+    const open = { ...remote, headers: { 'X-A': '1' } };
+    expect(of(open, true, 'live')).toEqual(of(open));
+    expect(of({ ...command, env: { Z: '1' } }, true, 'live')).toMatchObject({ kind: 'command', env: { Z: '1' } });
   });
 
   it('a command, and its secrets as they may be shown', () => {
