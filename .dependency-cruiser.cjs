@@ -36,6 +36,7 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {
+      exportsFields: ['exports'],
       extensions: ['.ts', '.js', '.d.ts'],
       conditionNames: ['import', 'types', 'node', 'default'],
     },

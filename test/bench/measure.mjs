@@ -14,7 +14,7 @@ export function report() {
 export const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 export const ms = (seconds) => `${(seconds * 1000).toFixed(1)} ms`;
 
-function time(args, cwd) {
+export function time(args, cwd) {
   const began = performance.now();
   const { status, stderr } = spawnSync(process.execPath, args, { cwd, stdio: ['ignore', 'ignore', 'pipe'] });
   if (status !== 0) throw new Error(`${args.join(' ')} ended with ${status}: ${stderr}`);
