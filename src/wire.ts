@@ -5,6 +5,7 @@ import { sha256 } from './adapters/digest.js';
 import { jsonDocuments } from './adapters/documents.js';
 import { diskFiles, lastingFiles } from './adapters/files/disk-files.js';
 import { historyFiles } from './adapters/history-files.js';
+import { commandHooks } from './adapters/hooks.js';
 import { diskLinks } from './adapters/links.js';
 import { lockedInstance } from './adapters/locks/instance.js';
 import { linkLocks } from './adapters/locks/link-locks.js';
@@ -13,6 +14,7 @@ import { tokenFiles } from './adapters/token-files.js';
 import { readToml } from './adapters/toml.js';
 import { createAlarm } from './daemon/alarm.js';
 import type { App } from './daemon/app.js';
+import { createNotifier } from './daemon/notify.js';
 import { createReport } from './daemon/report.js';
 import type { Environment } from './ground/provider.js';
 import type { SelfCommand } from './ground/rendering.js';
@@ -106,6 +108,7 @@ export async function wire(on: Foundations): Promise<App> {
     if (result instanceof Error) log.error('REFRESH', `${token.file}: ${result.message}`, { token: token.name });
     alarm.ring('change');
   });
+  const hooks = commandHooks(root, settings.hooks, log);
   const folders = createFolderList(own, settings.tokenFiles);
   const watcher = on.watch?.(() => alarm.ring('change'));
 
@@ -134,6 +137,8 @@ export async function wire(on: Foundations): Promise<App> {
       const world = loader.load(clock.monotonic());
       return { world, surveyed: survey.all(world, clock.now(), 'schedule') };
     },
+    notify: createNotifier(hooks, root),
+    hooks,
     links: diskLinks,
     transports: async () => (await import('./adapters/mcp/transports.js')).sdkTransports(),
     passThrough: async (entry, signal) => (await import('./adapters/mcp/pass-through.js')).passThrough(entry, signal),

@@ -38,6 +38,8 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: 'force', type: 'boolean', describe: 'Refresh every refreshable token in the first cycle' },
   { name: 'dry-run', type: 'boolean', describe: 'Say what would be done; touch nothing, call nobody' },
   { name: 'replace', type: 'boolean', describe: 'Take over from a running instance' },
+  { name: 'on-change', type: 'string', describe: 'CMD to run after an output has changed; no shell [ON_CHANGE]' },
+  { name: 'on-login-needed', type: 'string', describe: 'CMD to run when a token needs a login [ON_LOGIN_NEEDED]' },
 ];
 
 export const LINK_FLAGS: readonly Flag[] = [

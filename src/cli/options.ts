@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
+import { split as splitWords } from 'shellwords-ts';
 import { type Environment, environmentValue } from '../ground/provider.js';
 import type { Delivery, Settings } from '../ground/settings.js';
 import type { LogLevel, LogOptions } from '../ports/log.js';
@@ -51,6 +52,10 @@ export function settingsOf(root: string, flags: Flags, environment: Environment)
     outputs: outputs === null ? null : list(outputs),
     registryUrl: url(registry),
     registryUrlFromFlag: flags['registry-url'] !== undefined,
+    hooks: {
+      change: words(source('on-change', 'ON_CHANGE')),
+      'login-needed': words(source('on-login-needed', 'ON_LOGIN_NEEDED')),
+    },
     allowHttp: flags['allow-http'] === true,
     tokenFiles:
       Array.isArray(globs) && globs.length > 0
@@ -108,6 +113,16 @@ function size({ value, from }: Source): number {
   if (digits === '')
     throw new UsageError(`${from}: "${value}" is not a size; give bytes, or a number with k or M, as in 10M`);
   return Number(digits) * ({ '': 1, k: 1024, m: 1024 ** 2 }[unit.toLowerCase()] ?? 1);
+}
+
+/** A command line in its words, as a shell splits it; nothing in them is expanded. */
+function words({ value, from }: Source): readonly string[] | null {
+  if (value === null) return null;
+  try {
+    return splitWords(value);
+  } catch {
+    throw new UsageError(`${from}: "${value}" has a quote that is not closed`);
+  }
 }
 
 function oneOf<T extends string>({ value, from }: Source, allowed: readonly T[], otherwise: T): T {

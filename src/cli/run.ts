@@ -12,6 +12,10 @@ const STOP_PATIENCE = 90;
 /** `--once` waits for the retry of a lost answer, which comes after 2 s, and for no later one. */
 const ONCE_PATIENCE = 2.5;
 
+/** A hook that still runs when the daemon is ended gets so long, in seconds; `--once` waits for it to its end. */
+const HOOK_PATIENCE = 5;
+const HOOK_TIMEOUT = 60;
+
 export async function run(context: Context): Promise<number> {
   const { app, flags, signal, terminal } = context;
   if (flags['dry-run'] === true) return dryRun(context);
@@ -40,12 +44,14 @@ export async function run(context: Context): Promise<number> {
     rememberFlags(settings.root, flags);
     const report = (cycle: Cycle): void => {
       loop.report(cycle);
+      app.notify(cycle);
       noteCycle(settings.root, cycle);
       if (cycle.cause === 'start') rememberServers(settings.root, context.build, app.loader.serverMemory());
     };
     await runLoop({ ...loop, report }, signal, flags.force === true);
     return 0;
   } finally {
+    await app.hooks.settled(HOOK_PATIENCE);
     await app.close();
     if (flags.once !== true) forgetFlags(settings.root);
     await claim.release();
@@ -54,7 +60,10 @@ export async function run(context: Context): Promise<number> {
 }
 
 async function once({ app, flags, terminal, build }: Context): Promise<number> {
-  const { world, surveyed, published } = await runOnce(app.loop, flags.force === true, ONCE_PATIENCE);
+  const cycle = await runOnce(app.loop, flags.force === true, ONCE_PATIENCE);
+  const { world, surveyed, published } = cycle;
+  app.notify(cycle);
+  await app.hooks.settled(HOOK_TIMEOUT);
   if (app.loader.hasNews) rememberServers(app.settings.root, build, app.loader.serverMemory());
   const failed = [
     ...[...world.problems, ...published.problems].filter(({ severity }) => severity === 'error').map(problemLine),

@@ -2,6 +2,7 @@ import type { CommandEntry } from '../ground/entry.js';
 import type { Settings } from '../ground/settings.js';
 import type { Clock } from '../ports/clock.js';
 import type { Documents } from '../ports/documents.js';
+import type { Hooks } from '../ports/hooks.js';
 import type { Instance } from '../ports/instance.js';
 import type { Links } from '../ports/links.js';
 import type { Log } from '../ports/log.js';
@@ -10,7 +11,7 @@ import type { Loader, World } from '../work/load.js';
 import type { Publisher } from '../work/publish.js';
 import type { Refresher } from '../work/refresher.js';
 import type { Surveyed } from '../work/survey.js';
-import type { LoopParts } from './loop.js';
+import type { Cycle, LoopParts } from './loop.js';
 
 /** The program, put together: what every face is given. */
 export interface App {
@@ -25,6 +26,9 @@ export interface App {
   readonly loop: LoopParts;
   /** One look at everything. */
   look(): { readonly world: World; readonly surveyed: readonly Surveyed[] };
+  /** Tells the hooks of a cycle. */
+  readonly notify: (cycle: Cycle) => void;
+  readonly hooks: Hooks;
   readonly links: Links;
   /** What a bridge is made of; loaded only for one. */
   transports(): Promise<McpTransports>;

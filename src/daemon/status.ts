@@ -57,11 +57,12 @@ function tokenStatus(surveyed: Surveyed, server: string | undefined): TokenStatu
 }
 
 /** What a person can do about it, as a command or a request; null when nothing needs doing. */
-export function actionFor({ token, recipe, plan }: Surveyed, server: string | undefined): string | null {
-  const login = server === undefined ? loginOf(token) : `token-refresher login ${server}`;
-  if (plan.state === 'needs_login') return login;
+export function actionFor(surveyed: Surveyed, server: string | undefined): string | null {
+  const { token, recipe, plan } = surveyed;
+  const login = loginFor(surveyed, server);
+  if (login !== null) return login;
   if (!isRecipe(recipe)) {
-    if (recipe.missing.includes('refresh_token')) return plan.state === 'expired' ? login : null;
+    if (recipe.missing.includes('refresh_token')) return null;
     return recipe.missing.length > 0
       ? `set ${recipe.missing.join(', ')}`
       : `change the configuration: ${recipe.reason}`;
@@ -70,6 +71,13 @@ export function actionFor({ token, recipe, plan }: Surveyed, server: string | un
     return `correct its configuration, then: token-refresher refresh ${token.name} --force`;
   if (plan.at === null && plan.state === 'failing') return `token-refresher refresh ${token.name} --force`;
   return null;
+}
+
+/** The command that brings a new token, where nothing else does; `server` is the one that the token is for. */
+export function loginFor({ token, recipe, plan }: Surveyed, server: string | undefined): string | null {
+  const ended = plan.state === 'expired' && !isRecipe(recipe) && recipe.missing.includes('refresh_token');
+  if (plan.state !== 'needs_login' && !ended) return null;
+  return server === undefined ? loginOf(token) : `token-refresher login ${server}`;
 }
 
 /** Things that keep a token from being refreshed, as problems of its file: what `validate` adds. */

@@ -39,6 +39,8 @@ export interface Listing {
   readonly wanted: boolean;
   /** The tokens that its headers are made of, also where one of them is why it is left out. */
   readonly tokens: readonly string[];
+  /** The token that is not there, where that is why it is left out. */
+  readonly missing: string | null;
 }
 
 export interface JoinInput {
@@ -94,14 +96,17 @@ interface JoinContext extends JoinInput {
 function list(server: Server, input: JoinContext): Listing {
   const { key, file } = server;
   const off = !server.enabled || (server.path !== null && input.switchedOff.has(trimSlashes(server.path)));
-  if (off) return { key, file, entry: null, reason: 'it is switched off', wanted: false, tokens: [] };
+  if (off) return { key, file, entry: null, reason: 'it is switched off', wanted: false, tokens: [], missing: null };
   const match = server.auth === 'oauth' && !server.command ? matchToken(server, input.index) : null;
   const viaGateway = input.registryUrl !== null && server.path !== null && !server.command;
   const gateway = viaGateway ? input.gateway : null;
   const tokens = [match?.token?.name, gateway?.token].filter((name) => typeof name === 'string');
   const built = server.command ? commandEntry(server, input) : remoteEntry(server, match, gateway, input);
-  if (typeof built === 'string') return { key, file, entry: null, reason: built, wanted: true, tokens };
-  return { key, file, entry: built, reason: null, wanted: true, tokens };
+  if (typeof built === 'string') {
+    const missing = match?.token === null ? match.missing : null;
+    return { key, file, entry: null, reason: built, wanted: true, tokens, missing };
+  }
+  return { key, file, entry: built, reason: null, wanted: true, tokens, missing: null };
 }
 
 /** The entry, or why there is none. */

@@ -1,7 +1,14 @@
 import type { Server } from './server.js';
 import { egressKey, type Token } from './token.js';
 
-export type Match = { readonly token: Token } | { readonly token: null; readonly reason: string };
+export type Match =
+  | { readonly token: Token }
+  | {
+      readonly token: null;
+      readonly reason: string;
+      /** The name of the token that a login would bring; null where the definition has to be completed first. */
+      readonly missing: string | null;
+    };
 
 /** Tokens by the ways in which a server finds its own. */
 export interface TokenIndex {
@@ -32,7 +39,7 @@ export function matchToken(server: Server, { byName, byKey, byProvider }: TokenI
   const login = `token-refresher login ${server.key}`;
   if (server.token !== null) {
     const token = byName.get(server.token);
-    return token ? { token } : none(`there is no token "${server.token}"; run: ${login}`);
+    return token ? { token } : none(`there is no token "${server.token}"; run: ${login}`, server.token);
   }
   const provider = server.authProvider;
   const written = byKey.get(server.key)?.find((token) => provider === null || token.provider === provider);
@@ -41,11 +48,11 @@ export function matchToken(server: Server, { byName, byKey, byProvider }: TokenI
   const ofProvider = byProvider.get(provider) ?? [];
   const [only] = ofProvider;
   if (only && ofProvider.length === 1) return { token: only };
-  if (!only) return none(`there is no token of ${provider}; run: ${login}`);
+  if (!only) return none(`there is no token of ${provider}; run: ${login}`, `${provider}-${server.key}`);
   const names = ofProvider.map(({ name }) => name).join(', ');
   return none(`${provider} has several tokens (${names}); add "token": NAME to its definition, or run: ${login}`);
 }
 
-function none(reason: string): Match {
-  return { token: null, reason };
+function none(reason: string, missing: string | null = null): Match {
+  return { token: null, reason, missing };
 }

@@ -14,6 +14,8 @@ export interface Settings {
   /** Whether the registry URL came as a flag, so that commands written into outputs must repeat it. */
   readonly registryUrlFromFlag: boolean;
   readonly allowHttp: boolean;
+  /** Commands to run at an event, in words; null for none. */
+  readonly hooks: { readonly change: readonly string[] | null; readonly 'login-needed': readonly string[] | null };
   /** Globs of token files outside .oauth-tokens. */
   readonly tokenFiles: readonly string[];
 }

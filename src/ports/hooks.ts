@@ -1,0 +1,18 @@
+/** Something that a person may want to be told by a command of theirs. Holds no secret. */
+export type HookEvent =
+  | { readonly event: 'change' /** Absolute paths. */; readonly outputs: readonly string[] }
+  | {
+      readonly event: 'login-needed';
+      readonly token: string;
+      readonly reason: string;
+      /** What to run. */
+      readonly command: string;
+    };
+
+/** The commands of `--on-change` and `--on-login-needed`. */
+export interface Hooks {
+  /** Runs the command for it, after those before it; does nothing where there is none. */
+  tell(event: HookEvent): void;
+  /** Resolves when none is running; after so many seconds what still runs is ended. */
+  settled(patience: number): Promise<void>;
+}
