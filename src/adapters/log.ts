@@ -5,20 +5,25 @@ import type { LogKind, LogLevel, LogOptions, LogSubject, LogWriter } from '../po
 const LEVELS: Readonly<Record<LogLevel, Level>> = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error' };
 const NAMES: Readonly<Record<number, LogLevel>> = { 20: 'DEBUG', 30: 'INFO', 40: 'WARNING', 50: 'ERROR' };
 
+const PRIORITIES: Readonly<Record<number, number>> = { 20: 7, 30: 6, 40: 4, 50: 3 };
+
 export function createLog(options: LogOptions): LogWriter {
   const file = options.file === null ? null : rotatingFile(options.file, options.maxSize, options.maxFiles);
-  let waiting = '';
+  const journal = options.stderr && isJournal();
+  let waiting: string[] = [];
   const flush = (): void => {
-    const text = waiting;
-    waiting = '';
-    if (text === '') return;
-    file?.write(text);
-    if (options.stderr) process.stderr.write(text);
+    const lines = waiting;
+    waiting = [];
+    if (lines.length === 0) return;
+    const text = (line: string): string => (options.format === 'json' ? line : asText(line));
+    file?.write(lines.map(text).join(''));
+    if (!options.stderr) return;
+    process.stderr.write(lines.map((line) => (journal ? priorityOf(line) : '') + text(line)).join(''));
   };
   // The lines of one moment go out as one: a cycle may tell of hundreds of tokens.
   const write = (line: string): void => {
-    if (waiting === '') queueMicrotask(flush);
-    waiting += options.format === 'json' ? line : asText(line);
+    if (waiting.length === 0) queueMicrotask(flush);
+    waiting.push(line);
   };
   process.once('exit', flush);
   const logger = pino({ level: LEVELS[options.level], base: null }, { write });
@@ -35,6 +40,18 @@ export function createLog(options: LogOptions): LogWriter {
       file?.reopen();
     },
   };
+}
+
+/** Whether standard error is read by journald: systemd.exec(5), `$JOURNAL_STREAM`. */
+function isJournal(): boolean {
+  const { dev, ino } = fstatSync(2);
+  return process.env.JOURNAL_STREAM === `${dev}:${ino}`;
+}
+
+/** sd-daemon(3): the prefix by which journald knows how urgent a line is. */
+function priorityOf(line: string): string {
+  const { level } = JSON.parse(line) as { level: number };
+  return `<${PRIORITIES[level] ?? 6}>`;
 }
 
 /** Names and messages of others may hold anything; a line of the log stays one. */

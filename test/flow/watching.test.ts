@@ -1,6 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { start, until } from '../fixtures/program.js';
+import { SCRIPT, start, until } from '../fixtures/program.js';
 import { define, egress, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
 
@@ -305,5 +306,19 @@ describe('the log', () => {
     expect(root.has('token_refresher.log')).toBe(false);
     start(root.path, ['--log-file', 'logs/own.log']);
     await until(() => root.has('logs/own.log'), 'a log of that name');
+  });
+
+  it.each([
+    ['is', '%d:%i', /^<6>.* - INFO - START - /],
+    ['is not', '1:1', /^\d.* - INFO - START - /],
+  ])('tells journald how urgent a line is where standard error %s the journal', async (_, stream, first) => {
+    const root = define(new Root(), 'bad.json', '{');
+    const script = `JOURNAL_STREAM=$(stat -L -c '${stream}' /dev/stderr) "$0" "$1" --once --log-file - --root "$2"`;
+    const { stderr } = spawnSync('/bin/sh', ['-c', script, process.execPath, SCRIPT, root.path], { encoding: 'utf8' });
+    const lines = stderr.split('\n');
+    expect(lines[0]).toMatch(first);
+    expect(lines.find((line) => line.includes('bad.json'))).toMatch(
+      stream === '1:1' ? /^\d/ : /^<3>\d.* - ERROR - SCAN - /,
+    );
   });
 });
