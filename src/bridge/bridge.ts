@@ -15,7 +15,7 @@ export interface BridgeParts {
 /** A request of the client's that has not been answered. */
 interface Pending {
   readonly message: Message & { readonly id: MessageId };
-  /** Ends this request alone; only the newer protocol cancels so. */
+  /** Ends this request alone; null with the older protocol, which cancels with a message. */
   readonly abort: AbortController | null;
   channel: RemoteChannel | null;
   /** It was turned away unread once, and sent again. */
@@ -65,9 +65,9 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
     return channel;
   };
 
-  /** The connection there is, or a new one. */
+  /** The connection there is, or a new one; with the session that the client has begun, if it has. */
   const connection = (): Promise<RemoteChannel> => {
-    opening ??= open().catch((error: unknown) => {
+    opening ??= (initialize ? greet(initialize) : open()).catch((error: unknown) => {
       opening = null;
       throw error;
     });
@@ -76,23 +76,27 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
 
   /** A new session in the place of one that the server no longer knows. */
   const renew = (lost: RemoteChannel): Promise<RemoteChannel> => {
-    if (current !== lost || !initialize) return connection();
-    current = null;
-    retire(lost);
-    opening = greet(initialize).catch((error: unknown) => {
+    if (current === lost && initialize) {
+      current = null;
       opening = null;
-      throw error;
-    });
-    return opening;
+      lost.abandon();
+      retire(lost);
+    }
+    return connection();
   };
 
   const greet = async (greeting: Message): Promise<RemoteChannel> => {
     const channel = await open();
-    const { result, error } = await ask(channel, greeting);
-    if (!result) throw new Error(error?.message ?? 'the server does not begin a session');
-    if (typeof result.protocolVersion === 'string') channel.setProtocolVersion(result.protocolVersion);
-    if (initialized) await channel.send(initialized, {});
-    return channel;
+    try {
+      const { result, error } = await ask(channel, greeting);
+      if (!result) throw new Error(error?.message ?? 'the server does not begin a session');
+      if (typeof result.protocolVersion === 'string') channel.setProtocolVersion(result.protocolVersion);
+      if (initialized) await channel.send(initialized, {});
+      return channel;
+    } catch (error) {
+      void channel.close(false);
+      throw error;
+    }
   };
 
   /** What is still under way there may end there. */
@@ -119,9 +123,8 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
       const channel = await connection();
       request.channel = channel;
       await channel.send(message, {
-        headers: params.of(message),
         onend: () => lose(request, new Error('the stream of its answer has ended')),
-        ...(abort && { signal: abort.signal }),
+        ...(abort && { signal: abort.signal, headers: params.of(message) }),
       });
     } catch (error) {
       await lose(request, error);
@@ -136,7 +139,7 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
     if (!mayResend || !initialize || !isSessionLost(error)) return answer(request, errorOf(error));
     request.again = true;
     request.channel = null;
-    await renew(channel).catch(() => undefined);
+    void renew(channel).catch(() => undefined);
     return deliver(request);
   };
 
@@ -164,9 +167,15 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
   };
 
   const fromServer = (message: Message, channel: RemoteChannel): void => {
-    if (message.id === undefined || message.method !== undefined) return toClient(message);
+    if (message.id === undefined || message.method !== undefined) {
+      toClient(message);
+      return;
+    }
     const mine = own.get(message.id);
-    if (mine) return mine(message);
+    if (mine) {
+      mine(message);
+      return;
+    }
     const request = pending.get(message.id);
     if (request?.message.method === 'tools/call' && message.error?.code === HEADER_MISMATCH && !request.again) {
       return void callAgain(request, channel, message);
@@ -184,10 +193,9 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
   const fromClient = (message: Message): void => {
     const { id, method } = message;
     if (id !== undefined && method !== undefined) {
-      const modern = typeof message.params?._meta?.[PROTOCOL_VERSION] === 'string';
       const request: Pending = {
         message: { ...message, id },
-        abort: modern ? new AbortController() : null,
+        abort: versionIn(message) === null ? null : new AbortController(),
         channel: null,
         again: false,
       };
@@ -197,18 +205,26 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
     }
     if (method === 'notifications/cancelled' && cancel(message)) return;
     if (method === 'notifications/initialized') initialized = message;
-    const sent = gate.then(async () => (await connection()).send(message, {})).catch(() => undefined);
+    const sent = gate.then(() => notify(message)).catch(() => undefined);
     gate = Promise.race([sent, clock.sleep(NOTIFICATION_PATIENCE)]);
+  };
+
+  const notify = async (message: Message): Promise<void> => {
+    const channel = await connection();
+    const version = versionIn(message);
+    // A request names its version by itself; of a notification the transport looks at none.
+    if (version !== null) channel.setProtocolVersion(version);
+    await channel.send(message, {});
   };
 
   /** Whether that was all there is to do. */
   const cancel = ({ params: named }: Message): boolean => {
     const id = isRecord(named) ? (named.requestId as MessageId) : undefined;
     const request = id === undefined ? undefined : pending.get(id);
-    if (!request?.abort) return false;
+    if (!request) return false;
     pending.delete(request.message.id);
-    request.abort.abort();
-    return true;
+    request.abort?.abort();
+    return request.abort !== null;
   };
 
   const gone = new Promise<void>((resolve) => {
@@ -219,4 +235,10 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
   await client.start();
   await gone;
   await (current as RemoteChannel | null)?.close(true);
+}
+
+/** The revision of the protocol that a message names; only those of the newer protocol do. */
+function versionIn({ params }: Message): string | null {
+  const version = params?._meta?.[PROTOCOL_VERSION];
+  return typeof version === 'string' ? version : null;
 }

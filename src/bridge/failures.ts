@@ -21,8 +21,11 @@ export function errorOf(error: unknown): RpcError {
 /** Whether the server says that the session is unknown to it; it has not looked at the request then. */
 export function isSessionLost(error: unknown): boolean {
   if (!(error instanceof HttpFailure)) return false;
-  // 404 is the specification's word; servers on the SDK's example say it with 400 and a general error.
-  return error.status === 404 || (error.status === 400 && rpcErrorIn(error.body)?.code === SERVER_ERROR);
+  // 404 is the specification's word; with 400, servers on the TypeScript SDK's example say it as a general error, and
+  // the Python SDK did so, until 2026, in a plain sentence: "No valid session ID provided".
+  if (error.status !== 400) return error.status === 404;
+  const said = rpcErrorIn(error.body);
+  return said ? said.code === SERVER_ERROR : /session/i.test(error.body);
 }
 
 function rpcErrorIn(body: string): RpcError | null {

@@ -41,6 +41,10 @@ export interface Credentials {
 
 /** Seconds after which definitions and environment are looked at again; token files are at every request. */
 const KEPT_FOR = 2;
+/** Seconds until a refresh is tried again that could not even be attempted. */
+const UNATTEMPTED = 1;
+/** Seconds between refreshes for a server that rejects whatever they bring; they grow up to this. */
+const IN_VAIN = 300;
 
 interface Found {
   readonly world: World;
@@ -56,8 +60,11 @@ export function createCredentials(app: App, key: string, patience: number): Cred
   const { clock, refresher } = app;
   let kept: { readonly access: Access; readonly until: number; readonly files: ReadonlyMap<string, string> } | null =
     null;
-  /** When a rejection was last answered with a refresh that succeeded. */
+  /** When a rejection was last answered with a refresh that succeeded, whether what it brought was rejected, too ... */
   let renewedAt = Number.NEGATIVE_INFINITY;
+  let renewedInVain = false;
+  /** ... and how many times in a row that has been so. */
+  let timesInVain = 0;
 
   const look = (): Found => {
     const { world, surveyed } = app.look();
@@ -90,13 +97,27 @@ export function createCredentials(app: App, key: string, patience: number): Cred
     return isRecipe(one.recipe) ? refresher.refresh(one.token, one.recipe.endpoint.host, found.world, asker) : null;
   };
 
-  /** Waits until a token that cannot be refreshed right now may be; throws when that is too far off. */
-  const waitFor = async (one: Surveyed, until: number): Promise<void> => {
-    const wait = one.plan.at === null ? Number.POSITIVE_INFINITY : Math.max(one.plan.at - clock.now(), 0.05);
-    if (clock.monotonic() + wait > until) {
-      throw new Refusal(`token ${one.token.name} cannot be refreshed: ${one.plan.reason}`, actionFor(one, key));
+  /** As `refresh`, which goes on by itself when the request can wait no longer. */
+  const refreshWithin = async (until: number, found: Found, one: Surveyed, asker: Asker): Promise<Result | null> => {
+    const done = new AbortController();
+    // Who has no patience for a second attempt waits for the first one to its end.
+    const left = patience === 0 ? Number.POSITIVE_INFINITY : until - clock.monotonic();
+    const late = clock.sleep(left, done.signal).then(() => UNANSWERED);
+    return Promise.race([refresh(found, one, asker), late]).finally(() => done.abort());
+  };
+
+  /** Waits so many seconds with what keeps a token from being refreshed; throws when that is too long. */
+  const pause = async (one: Surveyed, seconds: number, reason: string, until: number): Promise<void> => {
+    if (clock.monotonic() + seconds > until) {
+      throw new Refusal(`token ${one.token.name} cannot be refreshed: ${reason}`, actionFor(one, key));
     }
-    await clock.sleep(wait);
+    await clock.sleep(seconds);
+  };
+
+  /** Waits until a token that cannot be refreshed right now may be; throws when that is too far off. */
+  const waitFor = (one: Surveyed, until: number): Promise<void> => {
+    const { at, reason } = one.plan;
+    return pause(one, at === null ? Number.POSITIVE_INFINITY : Math.max(at - clock.now(), 0.05), reason, until);
   };
 
   /** Refreshes what is due: `first`, or in the background unless nothing else can be used. */
@@ -112,11 +133,23 @@ export function createCredentials(app: App, key: string, patience: number): Cred
         await refreshed;
         return keep(look());
       }
-      const late = clock.monotonic() > until;
-      const blocked = spent.find(({ plan }) => late || !plan.refresh);
-      if (blocked) await waitFor(blocked, until);
-      else await Promise.all(spent.map((one) => refresh(found, one, 'schedule')));
+      const blocked = spent.find(({ plan }) => !plan.refresh);
+      if (blocked) {
+        await waitFor(blocked, until);
+        continue;
+      }
+      for (const one of spent) {
+        const hindrance = hindranceIn(await refreshWithin(until, found, one, 'schedule'));
+        // Of an attempt that was none the plan knows nothing: it would be made again at once.
+        if (hindrance !== null) await pause(one, UNATTEMPTED, hindrance, until);
+      }
     }
+  };
+
+  /** Seconds between refreshes that rejections are answered with. */
+  const apart = (): number => {
+    const { floor } = app.settings.timing;
+    return timesInVain === 0 ? floor : Math.max(floor, Math.min(Math.max(floor, 1) * 2 ** timesInVain, IN_VAIN));
   };
 
   const rejection = ({ tokens: [first] }: Found): Refusal => {
@@ -141,21 +174,48 @@ export function createCredentials(app: App, key: string, patience: number): Cred
         const access = keep(found);
         if (!sameHeaders(access, rejected)) return access;
         const renewable = found.tokens.filter(({ recipe }) => isRecipe(recipe));
+        const [first] = renewable;
+        if (!first) throw rejection(found);
         // What has just been refreshed and is rejected all the same is not mended by refreshing it again.
-        const inVain = clock.monotonic() - renewedAt < app.settings.timing.floor;
-        if (renewable.length === 0 || inVain) throw rejection(found);
-        const results = await Promise.all(renewable.map((one) => refresh(found, one, 'rejection')));
+        const inVain = clock.monotonic() - renewedAt < apart();
+        // Another process may be refreshing it just now, though: whoever takes the lock gets to see that.
+        const asker = inVain ? 'schedule' : 'rejection';
+        const results = await Promise.all(renewable.map((one) => refreshWithin(until, found, one, asker)));
         if (results.some((result) => result?.outcome === 'refreshed' || result?.outcome === 'adopted')) {
+          if (!renewedInVain) timesInVain = 0;
+          renewedInVain = false;
           renewedAt = clock.monotonic();
           return keep(look());
         }
-        const failing = look().tokens.find(({ history }) => history.verdict !== null);
-        if (!failing) throw rejection(found);
-        await waitFor(failing, until);
+        const failing = look().tokens.find(({ history, subject }) => history.verdict && history.subject === subject);
+        const hindrance = results.map(hindranceIn).find((one) => one !== null);
+        if (failing) await waitFor(failing, until);
+        else if (inVain || hindrance === undefined) throw rejection(found);
+        else await pause(first, UNATTEMPTED, hindrance, until);
       }
     },
-    rejection: () => rejection(look()),
+    rejection() {
+      if (!renewedInVain) timesInVain += 1;
+      renewedInVain = true;
+      return rejection(look());
+    },
   };
+}
+
+const UNANSWERED: Result = { outcome: 'not_due', reason: 'no answer has come from its token endpoint so far' };
+
+/** What kept a refresh from being attempted; null when it was, as its history then has what came of it. */
+function hindranceIn(result: Result | null): string | null {
+  switch (result?.outcome) {
+    case 'not_due':
+      return result.reason;
+    case 'failed':
+      return result.failure.kind === 'local' ? result.failure.detail : null;
+    case 'busy':
+      return 'another process has been at it for long';
+    default:
+      return null;
+  }
 }
 
 function sameHeaders(a: Access, b: Access): boolean {

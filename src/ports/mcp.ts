@@ -41,6 +41,8 @@ export interface RemoteChannel {
   send(message: Message, options: SendOptions): Promise<void>;
   /** Ends what is under way, and with `session` tells the server so. */
   close(session: boolean): Promise<void>;
+  /** The session is over: no stream of it that breaks, or has broken, is taken up again. */
+  abandon(): void;
   setProtocolVersion(version: string): void;
   /** Whether the server has given the session a name. */
   readonly inSession: boolean;

@@ -1,7 +1,8 @@
+import { setMaxListeners } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { codeOf } from '../../ports/files.js';
 import { type Fetch, Unreachable } from '../../ports/mcp.js';
 
@@ -14,6 +15,11 @@ const TRY_AGAIN_AFTER = 250;
  * fails, and nobody knows whether it was carried out.
  */
 const IDLE = 4_000;
+/**
+ * Turns of the event loop before a request is sent: after a pause (a busy machine, or one that was asleep) the request
+ * and the end of the connection that it would take arrive together, and it is for Node to clear the latter away first.
+ */
+const NEWS = 3;
 
 /** What a network that is away, or a server that is being restarted, says to a connection. */
 const AWAY = new Set([
@@ -43,7 +49,10 @@ export function patientFetch(): Fetch {
   return async (url, init = {}) => {
     const target = new URL(url);
     const until = performance.now() + PATIENCE;
+    // One signal ends all requests of a session; Node warns of more than ten.
+    if (init.signal) setMaxListeners(0, init.signal);
     for (;;) {
+      for (let turns = 0; turns < NEWS; turns += 1) await turn();
       try {
         return await exchange(target, init, target.protocol === 'https:' ? agents['https:'] : agents['http:']);
       } catch (error) {

@@ -11,6 +11,7 @@ import {
   HttpFailure,
   type McpTransports,
   type Message,
+  type MessageId,
   type RemoteChannel,
 } from '../../ports/mcp.js';
 import { patientFetch } from './patient-fetch.js';
@@ -48,7 +49,8 @@ function stdioChannel(): ClientChannel {
 }
 
 function streamableChannel(url: URL, fetch: Fetch): RemoteChannel {
-  const transport = new StreamableHTTPClientTransport(url, { fetch, reconnectionOptions: RECONNECTION });
+  const reconnection = { ...RECONNECTION };
+  const transport = new StreamableHTTPClientTransport(url, { fetch, reconnectionOptions: reconnection });
   const channel: RemoteChannel = {
     start: () => transport.start(),
     async send(message, { signal, headers, onend }) {
@@ -69,6 +71,10 @@ function streamableChannel(url: URL, fetch: Fetch): RemoteChannel {
       }
       await transport.close();
     },
+    abandon() {
+      // The transport looks at it before each attempt, and gives up on the stream.
+      reconnection.maxRetries = 0;
+    },
     setProtocolVersion: (version) => transport.setProtocolVersion(version),
     get inSession() {
       return transport.sessionId !== undefined;
@@ -84,24 +90,37 @@ function streamableChannel(url: URL, fetch: Fetch): RemoteChannel {
 
 function sseChannel(url: URL, fetch: Fetch): RemoteChannel {
   const transport = new SSEClientTransport(url, { fetch });
+  /** What to call for the requests that wait for their answer, should the one stream for all answers end. */
+  const waiting = new Map<MessageId, () => void>();
   let open = false;
   const channel: RemoteChannel = {
     async start() {
       await transport.start();
       open = true;
     },
-    send: (message) => transport.send(message as Parameters<typeof transport.send>[0]),
+    async send(message, { onend }) {
+      if (message.id !== undefined && onend) waiting.set(message.id, onend);
+      await transport.send(message as Parameters<typeof transport.send>[0]);
+    },
     async close() {
       open = false;
       await transport.close();
     },
+    abandon: () => undefined,
     setProtocolVersion: (version) => transport.setProtocolVersion(version),
     inSession: true,
   };
-  transport.onmessage = (message) => channel.onmessage?.(message as Message);
+  transport.onmessage = (received) => {
+    const message = received as Message;
+    if (message.method === undefined && message.id !== undefined) waiting.delete(message.id);
+    channel.onmessage?.(message);
+  };
   transport.onerror = (error) => {
+    if (!open || !(error instanceof SseError)) return;
+    for (const end of waiting.values()) end();
+    waiting.clear();
     // Its stream is the session: a new one is another session.
-    if (open && error instanceof SseError) channel.onlost?.();
+    channel.onlost?.();
   };
   return channel;
 }
