@@ -6,6 +6,7 @@ import type { World } from '../work/load.js';
 import type { Result } from '../work/refresh.js';
 import type { Surveyed } from '../work/survey.js';
 import type { App } from './app.js';
+import { createRestraint } from './restraint.js';
 import { actionFor } from './status.js';
 
 /** What a request to a server is sent with. */
@@ -41,10 +42,8 @@ export interface Credentials {
 
 /** Seconds after which definitions and environment are looked at again; token files are at every request. */
 const KEPT_FOR = 2;
-/** Seconds until a refresh is tried again that could not even be attempted. */
-const UNATTEMPTED = 1;
-/** Seconds between refreshes for a server that rejects whatever they bring; they grow up to this. */
-const IN_VAIN = 300;
+/** Seconds until a refresh is tried again that could not even be attempted, and after which whoever waits looks again. */
+const LOOK_AGAIN = 1;
 
 interface Found {
   readonly world: World;
@@ -60,11 +59,7 @@ export function createCredentials(app: App, key: string, patience: number): Cred
   const { clock, refresher } = app;
   let kept: { readonly access: Access; readonly until: number; readonly files: ReadonlyMap<string, string> } | null =
     null;
-  /** When a rejection was last answered with a refresh that succeeded, whether what it brought was rejected, too ... */
-  let renewedAt = Number.NEGATIVE_INFINITY;
-  let renewedInVain = false;
-  /** ... and how many times in a row that has been so. */
-  let timesInVain = 0;
+  const restraint = createRestraint(clock, app.settings.timing.floor);
 
   const look = (): Found => {
     const { world, surveyed } = app.look();
@@ -106,12 +101,22 @@ export function createCredentials(app: App, key: string, patience: number): Cred
     return Promise.race([refresh(found, one, asker), late]).finally(() => done.abort());
   };
 
-  /** Waits so many seconds with what keeps a token from being refreshed; throws when that is too long. */
+  /** The gateway's token is not this server's alone, and has a login of its own. */
+  const remedyFor = (one: Surveyed): string | null => {
+    const { entry } = look().listing;
+    const own = entry?.kind !== 'remote' || entry.token === one.token.name;
+    return actionFor(one, own ? key : undefined);
+  };
+
+  /**
+   * Waits with what keeps a token from being refreshed for so many seconds; throws when that is too long. Others may
+   * change its file meanwhile, so it is for the caller to look again.
+   */
   const pause = async (one: Surveyed, seconds: number, reason: string, until: number): Promise<void> => {
     if (clock.monotonic() + seconds > until) {
-      throw new Refusal(`token ${one.token.name} cannot be refreshed: ${reason}`, actionFor(one, key));
+      throw new Refusal(`token ${one.token.name} cannot be refreshed: ${reason}`, remedyFor(one));
     }
-    await clock.sleep(seconds);
+    await clock.sleep(Math.min(seconds, LOOK_AGAIN));
   };
 
   /** Waits until a token that cannot be refreshed right now may be; throws when that is too far off. */
@@ -135,21 +140,16 @@ export function createCredentials(app: App, key: string, patience: number): Cred
       }
       const blocked = spent.find(({ plan }) => !plan.refresh);
       if (blocked) {
-        await waitFor(blocked, until);
+        // Files are read before histories: another process that saved in between has a history too new for the file.
+        if (look().tokens.some(isSpent)) await waitFor(blocked, until);
         continue;
       }
       for (const one of spent) {
         const hindrance = hindranceIn(await refreshWithin(until, found, one, 'schedule'));
         // Of an attempt that was none the plan knows nothing: it would be made again at once.
-        if (hindrance !== null) await pause(one, UNATTEMPTED, hindrance, until);
+        if (hindrance !== null) await pause(one, LOOK_AGAIN, hindrance, until);
       }
     }
-  };
-
-  /** Seconds between refreshes that rejections are answered with. */
-  const apart = (): number => {
-    const { floor } = app.settings.timing;
-    return timesInVain === 0 ? floor : Math.max(floor, Math.min(Math.max(floor, 1) * 2 ** timesInVain, IN_VAIN));
   };
 
   const rejection = ({ tokens: [first] }: Found): Refusal => {
@@ -176,27 +176,23 @@ export function createCredentials(app: App, key: string, patience: number): Cred
         const renewable = found.tokens.filter(({ recipe }) => isRecipe(recipe));
         const [first] = renewable;
         if (!first) throw rejection(found);
-        // What has just been refreshed and is rejected all the same is not mended by refreshing it again.
-        const inVain = clock.monotonic() - renewedAt < apart();
-        // Another process may be refreshing it just now, though: whoever takes the lock gets to see that.
-        const asker = inVain ? 'schedule' : 'rejection';
+        const { allows } = restraint;
+        // Another process may be refreshing it just now: whoever takes the lock gets to see that.
+        const asker = allows ? 'rejection' : 'schedule';
         const results = await Promise.all(renewable.map((one) => refreshWithin(until, found, one, asker)));
         if (results.some((result) => result?.outcome === 'refreshed' || result?.outcome === 'adopted')) {
-          if (!renewedInVain) timesInVain = 0;
-          renewedInVain = false;
-          renewedAt = clock.monotonic();
+          restraint.renewed();
           return keep(look());
         }
         const failing = look().tokens.find(({ history, subject }) => history.verdict && history.subject === subject);
         const hindrance = results.map(hindranceIn).find((one) => one !== null);
         if (failing) await waitFor(failing, until);
-        else if (inVain || hindrance === undefined) throw rejection(found);
-        else await pause(first, UNATTEMPTED, hindrance, until);
+        else if (!allows || hindrance === undefined) throw rejection(found);
+        else await pause(first, LOOK_AGAIN, hindrance, until);
       }
     },
     rejection() {
-      if (!renewedInVain) timesInVain += 1;
-      renewedInVain = true;
+      restraint.inVain();
       return rejection(look());
     },
   };

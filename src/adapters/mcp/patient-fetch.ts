@@ -9,7 +9,9 @@ import { type Fetch, Unreachable } from '../../ports/mcp.js';
 /** For how long a request waits for a network that is away; milliseconds. */
 const PATIENCE = 30_000;
 const CONNECT_TIMEOUT = 5_000;
-const TRY_AGAIN_AFTER = 250;
+/** Between the first two attempts and, as they grow apart, between any two; milliseconds. */
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 2_000;
 /**
  * Idle connections are closed before servers do so (uvicorn and Node after 5 s): a request that meets the closing
  * fails, and nobody knows whether it was carried out.
@@ -51,15 +53,15 @@ export function patientFetch(): Fetch {
     const until = performance.now() + PATIENCE;
     // One signal ends all requests of a session; Node warns of more than ten.
     if (init.signal) setMaxListeners(0, init.signal);
-    for (;;) {
+    for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
       for (let turns = 0; turns < NEWS; turns += 1) await turn();
       try {
         return await exchange(target, init, target.protocol === 'https:' ? agents['https:'] : agents['http:']);
       } catch (error) {
         if (!(error instanceof Unreachable)) throw error;
         const away = AWAY.has(codeOf(error.cause));
-        if (!away || performance.now() + TRY_AGAIN_AFTER > until) throw error;
-        await sleep(TRY_AGAIN_AFTER, undefined, init.signal ? { signal: init.signal } : {});
+        if (!away || performance.now() + pause > until) throw error;
+        await sleep(pause, undefined, init.signal ? { signal: init.signal } : {});
       }
     }
   };
