@@ -5,6 +5,7 @@ import type { McpTransports, Message, MessageId, RemoteChannel, RpcError } from 
 import { authorizedFetch } from './authorized-fetch.js';
 import { errorOf, isSessionLost } from './failures.js';
 import { createParamHeaders } from './param-headers.js';
+import { createSession } from './session.js';
 
 export interface BridgeParts {
   readonly transports: McpTransports;
@@ -25,6 +26,8 @@ interface Pending {
 const PROTOCOL_VERSION = 'io.modelcontextprotocol/protocolVersion';
 /** The SEP-2243 error of a server that misses a header which repeats an argument. */
 const HEADER_MISMATCH = -32_020;
+/** Of a list of tools that the bridge reads by itself. */
+const MOST_PAGES = 100;
 /** Seconds that messages wait for a notification before them to arrive. */
 const NOTIFICATION_PATIENCE = 5;
 
@@ -36,18 +39,17 @@ const NOTIFICATION_PATIENCE = 5;
  */
 export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promise<void> {
   const { transports, credentials, clock } = parts;
-  const fetch = authorizedFetch(credentials, transports.fetch);
   const client = transports.client();
   const pending = new Map<MessageId, Pending>();
-  const own = new Map<MessageId, (answer: Message) => void>();
   const params = createParamHeaders();
-  let opening: Promise<RemoteChannel> | null = null;
-  let current: RemoteChannel | null = null;
-  let initialize: Message | null = null;
-  let initialized: Message | null = null;
+  const session = createSession({
+    ...parts,
+    fetch: authorizedFetch(credentials, transports.fetch),
+    received: (message, channel) => fromServer(message, channel),
+    isBusy: (channel) => [...pending.values()].some((request) => request.channel === channel),
+  });
   /** Later messages wait for it: servers must see a notification before what comes after it. */
   let gate: Promise<unknown> = Promise.resolve();
-  let ownIds = 0;
 
   const toClient = (message: Message): void => void client.send(message).catch(() => undefined);
   const answer = ({ message: { id } }: Pending, error: RpcError): void => {
@@ -55,72 +57,10 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
     toClient({ jsonrpc: '2.0', id, error });
   };
 
-  const open = async (): Promise<RemoteChannel> => {
-    const { url, sse } = await credentials.current();
-    const channel = transports.remote(url, sse, fetch);
-    channel.onmessage = (message) => fromServer(message, channel);
-    channel.onlost = () => void renew(channel).catch(() => undefined);
-    await channel.start();
-    current = channel;
-    return channel;
-  };
-
-  /** The connection there is, or a new one; with the session that the client has begun, if it has. */
-  const connection = (): Promise<RemoteChannel> => {
-    opening ??= (initialize ? greet(initialize) : open()).catch((error: unknown) => {
-      opening = null;
-      throw error;
-    });
-    return opening;
-  };
-
-  /** A new session in the place of one that the server no longer knows. */
-  const renew = (lost: RemoteChannel): Promise<RemoteChannel> => {
-    if (current === lost && initialize) {
-      current = null;
-      opening = null;
-      lost.abandon();
-      retire(lost);
-    }
-    return connection();
-  };
-
-  const greet = async (greeting: Message): Promise<RemoteChannel> => {
-    const channel = await open();
-    try {
-      const { result, error } = await ask(channel, greeting);
-      if (!result) throw new Error(error?.message ?? 'the server does not begin a session');
-      if (typeof result.protocolVersion === 'string') channel.setProtocolVersion(result.protocolVersion);
-      if (initialized) await channel.send(initialized, {});
-      return channel;
-    } catch (error) {
-      void channel.close(false);
-      throw error;
-    }
-  };
-
-  /** What is still under way there may end there. */
-  const retire = (channel: RemoteChannel): void => {
-    if ([...pending.values()].some((request) => request.channel === channel)) {
-      void clock.sleep(1).then(() => retire(channel));
-    } else void channel.close(false);
-  };
-
-  /** A request of the bridge's own, after one of the client's. */
-  const ask = (channel: RemoteChannel, model: Message): Promise<Message> => {
-    ownIds += 1;
-    const id = `token-refresher/${ownIds}`;
-    return new Promise<Message>((resolve, reject) => {
-      own.set(id, resolve);
-      const onend = (): void => reject(new Error('the stream of its answer has ended'));
-      channel.send({ ...model, id }, { onend }).catch(reject);
-    }).finally(() => own.delete(id));
-  };
-
   const deliver = async (request: Pending): Promise<void> => {
     const { message, abort } = request;
     try {
-      const channel = await connection();
+      const channel = await session.connection();
       request.channel = channel;
       await channel.send(message, {
         onend: () => lose(request, new Error('the stream of its answer has ended')),
@@ -136,10 +76,10 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
     const { message, channel, again, abort } = request;
     if (pending.get(message.id) !== request) return;
     const mayResend = !again && !abort && message.method !== 'initialize' && channel?.inSession === true;
-    if (!mayResend || !initialize || !isSessionLost(error)) return answer(request, errorOf(error));
+    if (!mayResend || !session.isBegun || !isSessionLost(error)) return answer(request, errorOf(error));
     request.again = true;
     request.channel = null;
-    void renew(channel).catch(() => undefined);
+    void session.renew(channel).catch(() => undefined);
     return deliver(request);
   };
 
@@ -149,15 +89,15 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
     const { _meta } = request.message.params ?? {};
     let cursor: unknown;
     try {
-      do {
-        const page = await ask(channel, {
+      for (let pages = 0; pages === 0 || (cursor !== undefined && pages < MOST_PAGES); pages += 1) {
+        const page = await session.ask(channel, {
           jsonrpc: '2.0',
           method: 'tools/list',
           params: { ...(_meta && { _meta }), ...(cursor === undefined ? {} : { cursor }) },
         });
         params.learn(page);
         cursor = page.result?.nextCursor;
-      } while (cursor !== undefined);
+      }
     } catch {
       // Then the client hears what the server said.
     }
@@ -167,25 +107,15 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
   };
 
   const fromServer = (message: Message, channel: RemoteChannel): void => {
-    if (message.id === undefined || message.method !== undefined) {
-      toClient(message);
-      return;
-    }
-    const mine = own.get(message.id);
-    if (mine) {
-      mine(message);
-      return;
-    }
-    const request = pending.get(message.id);
-    if (request?.message.method === 'tools/call' && message.error?.code === HEADER_MISMATCH && !request.again) {
-      return void callAgain(request, channel, message);
-    }
-    pending.delete(message.id);
-    if (request?.message.method === 'tools/list') params.learn(message);
-    if (request?.message.method === 'initialize' && message.result) {
-      initialize = request.message;
-      const { protocolVersion } = message.result;
-      if (typeof protocolVersion === 'string') channel.setProtocolVersion(protocolVersion);
+    const request = message.id !== undefined && message.method === undefined ? pending.get(message.id) : undefined;
+    if (request) {
+      const { method } = request.message;
+      if (method === 'tools/call' && message.error?.code === HEADER_MISMATCH && !request.again) {
+        return void callAgain(request, channel, message);
+      }
+      pending.delete(request.message.id);
+      if (method === 'tools/list') params.learn(message);
+      if (method === 'initialize' && message.result) session.begun(request.message, message, channel);
     }
     toClient(message);
   };
@@ -204,13 +134,13 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
       return;
     }
     if (method === 'notifications/cancelled' && cancel(message)) return;
-    if (method === 'notifications/initialized') initialized = message;
+    if (method === 'notifications/initialized') session.initialized(message);
     const sent = gate.then(() => notify(message)).catch(() => undefined);
     gate = Promise.race([sent, clock.sleep(NOTIFICATION_PATIENCE)]);
   };
 
   const notify = async (message: Message): Promise<void> => {
-    const channel = await connection();
+    const channel = await session.connection();
     const version = versionIn(message);
     // A request names its version by itself; of a notification the transport looks at none.
     if (version !== null) channel.setProtocolVersion(version);
@@ -234,7 +164,7 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
   client.onmessage = fromClient;
   await client.start();
   await gone;
-  await (current as RemoteChannel | null)?.close(true);
+  await session.end();
 }
 
 /** The revision of the protocol that a message names; only those of the newer protocol do. */

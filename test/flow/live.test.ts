@@ -73,6 +73,28 @@ describe('live, the default', () => {
     });
   });
 
+  it('a command whose environment is secret is run by the bridge, with it, in its place', async () => {
+    const root = new Root();
+    const script = 'echo "$KEY $PLAIN"; exit 7';
+    define(root, 'tool.json', {
+      path: '/tool',
+      command: 'sh',
+      args: ['-c', script],
+      env: { KEY: '$TOOL_KEY', PLAIN: 'p' },
+    });
+    const environment = { ...BY_DEFAULT, TOOL_KEY: 'made-up-tool-key' };
+    expect(await run(root.path, ['bridge', 'tool'], environment)).toMatchObject({
+      code: 7,
+      stdout: 'made-up-tool-key p\n',
+      stderr: '',
+    });
+    define(root, 'gone.json', { path: '/gone', command: 'not-a-command', args: [], env: { KEY: '$TOOL_KEY' } });
+    expect(await run(root.path, ['bridge', 'gone'], environment)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/server gone: not-a-command cannot be run/),
+    });
+  });
+
   it('repeats the registry URL only where it came as a flag', async () => {
     const root = realShape(new Root());
     await run(root.path, ['--once'], { ...BY_DEFAULT, REGISTRY_URL: GATEWAY });
