@@ -3,7 +3,7 @@ import { createCredentials } from '../daemon/credentials.js';
 import type { Context } from './command.js';
 import { listingOf } from './headers.js';
 
-/** Clients give a request a minute or more: seconds. */
+/** Seconds that a call waits for its token; clients give it a minute or more. */
 const PATIENCE = 30;
 
 /** Speaks MCP on standard input and output for a client that cannot keep a token itself, until the client leaves. */

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync, readlinkSync, symlinkSync } from 'node:fs';
 import { parse as parseToml } from 'smol-toml';
 import { describe, expect, it } from 'vitest';
@@ -93,6 +94,25 @@ describe('live, the default', () => {
       code: 1,
       stderr: expect.stringMatching(/server gone: not-a-command cannot be run/),
     });
+  });
+
+  it('calls itself by paths with blanks and letters beyond ASCII', async () => {
+    const place = "prüf stand's";
+    const root = new Root();
+    const headers = [{ 'X-API-Key': '$THING_KEY' }];
+    const definition = { path: '/x', mcp_endpoint: 'http://x.test/mcp', auth_type: 'api_key', headers };
+    root.write(`${place}/registry/servers/x.json`, definition);
+    const outputs = ['--once', '--outputs', 'mcp.json,codex_mcp.toml'];
+    await run(root.full(place), outputs, { ...BY_DEFAULT, THING_KEY: 'made-up-key' });
+    const codex = parseToml(root.text(`${place}/.oauth-tokens/codex_mcp.toml`)) as { mcp_servers: { x: object } };
+    const { command, args } = root.json(`${place}/.oauth-tokens/mcp.json`).mcpServers.x;
+    const { http_headers_helper: line } = codex.mcp_servers.x as { http_headers_helper: string };
+    const options = { env: { THING_KEY: 'made-up-key' }, encoding: 'utf8', cwd: '/' } as const;
+    const said = [
+      spawnSync('/bin/sh', ['-c', line], options).stdout,
+      spawnSync(command, [...args.slice(0, -2), 'headers', 'x'], options).stdout,
+    ];
+    expect(said).toEqual(Array(2).fill('{"X-API-Key":"made-up-key"}\n'));
   });
 
   it('repeats the registry URL only where it came as a flag', async () => {

@@ -25,7 +25,7 @@ const RECONNECTION = {
   reconnectionDelayGrowFactor: 1.5,
   maxRetries: Number.POSITIVE_INFINITY,
 };
-/** Seconds that telling the server of the end may take; milliseconds. */
+/** For how long the server is told of the end, whether it listens or not; milliseconds. */
 const FAREWELL = 1000;
 
 /** The official SDK's transports; what they send is authorized by the fetch they are given. */
