@@ -9,6 +9,7 @@ import { commandHooks } from './adapters/hooks.js';
 import { diskLinks } from './adapters/links.js';
 import { lockedInstance } from './adapters/locks/instance.js';
 import { linkLocks } from './adapters/locks/link-locks.js';
+import { systemdSupervisor } from './adapters/systemd.js';
 import { handlebarsTemplates } from './adapters/templates.js';
 import { tokenFiles } from './adapters/token-files.js';
 import { readToml } from './adapters/toml.js';
@@ -114,6 +115,7 @@ export async function wire(on: Foundations): Promise<App> {
 
   return {
     settings,
+    self: on.self,
     clock,
     log,
     documents,
@@ -139,6 +141,7 @@ export async function wire(on: Foundations): Promise<App> {
     },
     notify: createNotifier(hooks, root),
     hooks,
+    supervisor: systemdSupervisor(process.env),
     links: diskLinks,
     transports: async () => (await import('./adapters/mcp/transports.js')).sdkTransports(),
     passThrough: async (entry, signal) => (await import('./adapters/mcp/pass-through.js')).passThrough(entry, signal),

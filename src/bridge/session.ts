@@ -31,6 +31,9 @@ export interface Session {
   end(): Promise<void>;
 }
 
+/** Seconds between attempts to begin a session anew that nobody waits for. */
+const LONGEST_PAUSE = 30;
+
 export function createSession({ transports, credentials, clock, fetch, received, isBusy }: SessionParts): Session {
   const asked = new Map<MessageId, (answer: Message) => void>();
   let opening: Promise<RemoteChannel> | null = null;
@@ -38,6 +41,7 @@ export function createSession({ transports, credentials, clock, fetch, received,
   let greeting: Message | null = null;
   let greeted: Message | null = null;
   let ids = 0;
+  let ended = false;
 
   const open = async (): Promise<RemoteChannel> => {
     const { url, sse } = await credentials.current();
@@ -47,7 +51,7 @@ export function createSession({ transports, credentials, clock, fetch, received,
       if (mine) mine(message);
       else received(message, channel);
     };
-    channel.onlost = () => void renew(channel).catch(() => undefined);
+    channel.onlost = () => void revive(channel);
     await channel.start();
     current = channel;
     return channel;
@@ -69,6 +73,18 @@ export function createSession({ transports, credentials, clock, fetch, received,
       retire(lost);
     }
     return connection();
+  };
+
+  /** Begins a session anew without being asked: what the server has to say by itself would find nobody. */
+  const revive = async (lost: RemoteChannel): Promise<void> => {
+    for (let pause = 1; !ended; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      try {
+        await renew(lost);
+        return;
+      } catch {
+        await clock.sleep(pause);
+      }
+    }
   };
 
   const greet = async (initialize: Message): Promise<RemoteChannel> => {
@@ -120,6 +136,9 @@ export function createSession({ transports, credentials, clock, fetch, received,
     get isBegun() {
       return greeting !== null;
     },
-    end: async () => current?.close(true),
+    async end() {
+      ended = true;
+      await current?.close(true);
+    },
   };
 }

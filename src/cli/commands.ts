@@ -131,6 +131,19 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import('./link.js')).link,
   },
   {
+    usage: 'systemd-unit',
+    describe: 'Print a systemd unit that runs the daemon for this root',
+    flags: [
+      ...ROOT_FLAGS,
+      { name: 'user', type: 'boolean', describe: "For a person's own systemd, not the machine's" },
+    ],
+    example: ['$0 systemd-unit | sudo tee /etc/systemd/system/token-refresher.service', 'install it'],
+    logs: false,
+    asRunning: false,
+    lasts: false,
+    load: async () => (await import('./systemd-unit.js')).systemdUnitFor,
+  },
+  {
     usage: 'stop',
     describe: 'End the running instance, after what it has in flight',
     flags: [...ROOT_FLAGS],

@@ -1,6 +1,7 @@
 import { type Cycle, runLoop } from '../daemon/loop.js';
 import { runOnce } from '../daemon/once.js';
 import { problemLine } from '../ground/problem.js';
+import { isRecipe } from '../ground/recipe.js';
 import type { Context } from './command.js';
 import { rememberServers } from './definitions.js';
 import { dryRun } from './dry-run.js';
@@ -45,12 +46,14 @@ export async function run(context: Context): Promise<number> {
     const report = (cycle: Cycle): void => {
       loop.report(cycle);
       app.notify(cycle);
+      app.supervisor.ran(statusLine(cycle, app.clock.now()));
       noteCycle(settings.root, cycle);
       if (cycle.cause === 'start') rememberServers(settings.root, context.build, app.loader.serverMemory());
     };
     await runLoop({ ...loop, report }, signal, flags.force === true);
     return 0;
   } finally {
+    if (flags.once !== true) app.supervisor.stopping();
     await app.hooks.settled(HOOK_PATIENCE);
     await app.close();
     if (flags.once !== true) forgetFlags(settings.root);
@@ -73,4 +76,14 @@ async function once({ app, flags, terminal, build }: Context): Promise<number> {
   ];
   for (const line of failed) terminal.complain(line);
   return failed.length > 0 ? 1 : 0;
+}
+
+/** What the daemon is at, in a line. */
+function statusLine({ surveyed, published }: Cycle, now: number): string {
+  const needs = surveyed.filter(({ plan }) => ['needs_login', 'needs_configuration', 'failing'].includes(plan.state));
+  const entries = published.joined.listings.filter(({ entry }) => entry !== null).length;
+  const next = Math.min(...surveyed.flatMap(({ plan, recipe }) => (isRecipe(recipe) && plan.at ? [plan.at] : [])));
+  const trouble = needs.length === 0 ? '' : `; look at: ${needs.map(({ token }) => token.name).join(', ')}`;
+  const then = Number.isFinite(next) ? `; next refresh at ${new Date(Math.max(next, now) * 1000).toISOString()}` : '';
+  return `${surveyed.length} tokens, ${entries} servers${then}${trouble}`;
 }

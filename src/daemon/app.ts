@@ -1,4 +1,5 @@
 import type { CommandEntry } from '../ground/entry.js';
+import type { SelfCommand } from '../ground/rendering.js';
 import type { Settings } from '../ground/settings.js';
 import type { Clock } from '../ports/clock.js';
 import type { Documents } from '../ports/documents.js';
@@ -7,6 +8,7 @@ import type { Instance } from '../ports/instance.js';
 import type { Links } from '../ports/links.js';
 import type { Log } from '../ports/log.js';
 import type { McpTransports } from '../ports/mcp.js';
+import type { Supervisor } from '../ports/supervisor.js';
 import type { Loader, World } from '../work/load.js';
 import type { Publisher } from '../work/publish.js';
 import type { Refresher } from '../work/refresher.js';
@@ -16,6 +18,8 @@ import type { Cycle, LoopParts } from './loop.js';
 /** The program, put together: what every face is given. */
 export interface App {
   readonly settings: Settings;
+  /** How other programs call this one. */
+  readonly self: SelfCommand;
   readonly clock: Clock;
   readonly log: Log;
   readonly instance: Instance;
@@ -29,6 +33,7 @@ export interface App {
   /** Tells the hooks of a cycle. */
   readonly notify: (cycle: Cycle) => void;
   readonly hooks: Hooks;
+  readonly supervisor: Supervisor;
   readonly links: Links;
   /** What a bridge is made of; loaded only for one. */
   transports(): Promise<McpTransports>;

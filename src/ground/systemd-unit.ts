@@ -1,0 +1,86 @@
+/** Where a unit finds the program and what it is for; all paths are absolute. */
+export interface UnitPlaces {
+  readonly node: string;
+  readonly script: string;
+  readonly root: string;
+}
+
+/** What systemd allows a service of its own user: what the program needs, and no more (systemd.exec(5)). */
+const HARDENING = `
+# It speaks to token endpoints, reads its root and writes there. Nothing else is open to it.
+ProtectSystem=strict
+ReadWritePaths=%ROOT%
+ProtectHome=%HOME%
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateMounts=yes
+PrivateUsers=yes
+DevicePolicy=closed
+ProtectProc=invisible
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+KeyringMode=private
+LockPersonality=yes
+RemoveIPC=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+UMask=0077
+# Not MemoryDenyWriteExecute: V8 compiles code as it runs. Not ProcSubset=pid: locks tell machines apart by their boot.
+`;
+
+/** The unit of a service; `user` is for one that a person runs for himself, whose manager may restrict little. */
+export function systemdUnit({ node, script, root }: UnitPlaces, user: boolean): string {
+  const inHome = [node, script, `${root}/`].some((path) => /^\/(home|root)\//.test(path));
+  const hardening = HARDENING.trim()
+    .replace('%ROOT%', quoted(root))
+    .replace('%HOME%', inHome ? 'read-only' : 'yes');
+  return `[Unit]
+Description=Keeps the OAuth tokens of MCP servers fresh
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+# Ready when the first cycle has ended. The program speaks through systemd-notify, which is another process.
+Type=notify
+NotifyAccess=all
+ExecStart=${[node, script, 'run', '--root', root, '--log-file', '-'].map(quoted).join(' ')}
+ExecReload=/bin/kill -HUP $MAINPID
+WorkingDirectory=${quotedPath(root)}
+# Not after a usage error, nor while another instance runs.
+Restart=on-failure
+RestartPreventExitStatus=2 3
+RestartSec=5
+WatchdogSec=3min
+TimeoutStartSec=2min
+# A token request in flight is finished and its answer saved.
+TimeoutStopSec=100
+KillMode=mixed
+${user ? 'NoNewPrivileges=yes\nUMask=0077\n' : `User=token-refresher\nGroup=token-refresher\n\n${hardening}\n`}
+[Install]
+WantedBy=${user ? 'default.target' : 'multi-user.target'}
+`;
+}
+
+/** A word of a command line, as systemd.service(5) reads it. */
+function quoted(word: string): string {
+  const escaped = word.replaceAll('%', '%%').replaceAll('$', '$$$$');
+  return /^[\w@%+=:,./$-]+$/.test(escaped) ? escaped : `"${escaped.replace(/[\\"]/g, '\\$&')}"`;
+}
+
+/** A path that stands alone: nothing but specifiers is looked for in it. */
+function quotedPath(path: string): string {
+  return path.replaceAll('%', '%%');
+}

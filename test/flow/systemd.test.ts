@@ -1,0 +1,85 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { systemdUnit } from '../../src/ground/systemd-unit.js';
+import { run, start, until } from '../fixtures/program.js';
+import { Root } from '../fixtures/root.js';
+
+const works = (command: string): boolean => spawnSync(command, ['--version']).status === 0;
+const ANALYZE = works('systemd-analyze');
+const NOTIFY = works('systemd-notify') && works('python3');
+
+/** Node has no sockets of this kind. */
+const LISTEN = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("bound", flush=True)
+while True: print(s.recv(4096).decode().replace("\\n", " "), flush=True)`;
+
+describe('the unit', () => {
+  const unit = async (...args: string[]): Promise<Root> => {
+    const root = new Root();
+    const { code, stdout } = await run(root.path, ['systemd-unit', ...args]);
+    expect(code).toBe(0);
+    return root.write('token-refresher.service', stdout);
+  };
+
+  it('in scripts/systemd is what the command prints', () => {
+    const file = fileURLToPath(new URL('../../scripts/systemd/token-refresher.service', import.meta.url));
+    const places = {
+      node: '/usr/bin/node',
+      script: '/opt/mcp-token-refresher/dist/main.cjs',
+      root: '/var/lib/token-refresher',
+    };
+    expect(readFileSync(file, 'utf8')).toBe(systemdUnit(places, false));
+  });
+
+  it.skipIf(!ANALYZE)('is nothing that systemd has to complain about', async () => {
+    const root = await unit();
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', './token-refresher.service'], {
+      cwd: root.path,
+      encoding: 'utf8',
+    });
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
+  });
+
+  it.skipIf(!ANALYZE)('exposes little', async () => {
+    const root = await unit();
+    const { stdout } = spawnSync('systemd-analyze', ['security', '--offline=yes', './token-refresher.service'], {
+      cwd: root.path,
+      encoding: 'utf8',
+    });
+    const [, exposure] = /Overall exposure level for .*: ([\d.]+)/.exec(stdout) ?? [];
+    expect(Number(exposure)).toBeLessThanOrEqual(1.5);
+  });
+
+  it('quotes paths as systemd reads them', () => {
+    const text = systemdUnit({ node: '/n', script: '/a b/$x.cjs', root: '/r/50% "ö"' }, true);
+    expect(text).toContain('ExecStart=/n "/a b/$$x.cjs" run --root "/r/50%% \\"ö\\"" --log-file -\n');
+    expect(text).toContain('WorkingDirectory=/r/50%% "ö"\n');
+    expect(text).toContain('WantedBy=default.target');
+    expect(text).not.toContain('User=');
+  });
+});
+
+it.skipIf(!NOTIFY)('the daemon tells systemd when it is ready, that it lives, and that it ends', async () => {
+  const root = new Root();
+  const socket = root.full('notify');
+  const listener = spawn('python3', ['-c', LISTEN, socket], { stdio: ['ignore', 'pipe', 'ignore'] });
+  onTestFinished(() => void listener.kill());
+  let said = '';
+  listener.stdout.on('data', (chunk) => {
+    said += chunk;
+  });
+  await until(() => said.includes('bound'), 'the socket');
+  const daemon = start(root.path, [], { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '500000' });
+  await until(() => /READY=1 STATUS=0 tokens, 0 servers/.test(said), 'readiness');
+  expect(root.has('.oauth-tokens/mcp.json')).toBe(true);
+  await until(() => /WATCHDOG=1/.test(said), 'a sign of life');
+  daemon.process.kill('SIGTERM');
+  await until(() => /STOPPING=1/.test(said), 'the end');
+  expect(said).toContain(`MAINPID=${daemon.pid}`);
+  expect(await daemon.ended).toMatchObject({ code: 0, stderr: '' });
+});
