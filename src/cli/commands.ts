@@ -8,6 +8,7 @@ import {
   LOG_FLAGS,
   ROOT_FLAGS,
   RUN_FLAGS,
+  WATCH_FLAG,
 } from './flags.js';
 
 export interface Command {
@@ -63,11 +64,11 @@ export const COMMANDS: readonly Command[] = [
   {
     usage: 'status',
     describe: 'Show every token: when it expires, when it is refreshed, what to do',
-    flags: [...LOOK, JSON_FLAG],
+    flags: [...LOOK, WATCH_FLAG, JSON_FLAG],
     example: ['$0 status --json', 'the same for programs'],
     logs: false,
     asRunning: true,
-    lasts: false,
+    lasts: true,
     load: async () => (await import('./status.js')).status,
   },
   {

@@ -4,17 +4,21 @@ import { relative } from '../ground/duration.js';
 import type { State } from '../ground/plan.js';
 import { problemLine } from '../ground/problem.js';
 import type { Context, Terminal } from './command.js';
+import { UsageError } from './options.js';
 import { snapshot } from './snapshot.js';
 
 /** What is known of every token and server. */
-export async function status({ app, flags, terminal }: Context): Promise<number> {
+export async function status(context: Context): Promise<number> {
+  const { app, flags, terminal } = context;
+  if (flags.watch === true && flags.json === true) throw new UsageError('--watch and --json do not go together');
+  if (flags.watch === true) return (await import('./watch.js')).watch(context);
   const found = snapshot(app);
   if (flags.json === true) terminal.print(JSON.stringify(found, null, 2));
   else for (const line of statusLines(found, app.clock.now(), terminal)) terminal.print(line);
   return 0;
 }
 
-const COLORS: Readonly<Record<State, 'green' | 'yellow' | 'red'>> = {
+export const COLORS: Readonly<Record<State, 'green' | 'yellow' | 'red'>> = {
   valid: 'green',
   unknown: 'green',
   due: 'yellow',
@@ -80,7 +84,8 @@ function noteOf(
   return [`${name}:`, ...notes];
 }
 
-function shorten(text: string, width: number): string {
+/** In so many columns. */
+export function shorten(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
 }
 
