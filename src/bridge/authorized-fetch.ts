@@ -1,7 +1,10 @@
 import { type Access, type Credentials, Refusal } from '../daemon/credentials.js';
 import type { Fetch } from '../ports/mcp.js';
 
-/** Every request with the newest credentials; one that is rejected (401) is sent once more with newer ones. */
+/** How often a request is sent: a token that another process has just put into its file may be an old one again. */
+const TRIES = 3;
+
+/** Every request with the newest credentials; one that is rejected (401) is sent again with newer ones. */
 export function authorizedFetch(credentials: Credentials, fetch: Fetch): Fetch {
   const send = (url: string | URL, init: RequestInit, { url: home, headers: own }: Access): Promise<Response> => {
     // The definition may have been changed since the session began: its credentials are for its own host alone.
@@ -11,13 +14,13 @@ export function authorizedFetch(credentials: Credentials, fetch: Fetch): Fetch {
     return fetch(url, { ...init, headers });
   };
   return async (url, init = {}) => {
-    const first = await credentials.current();
-    const answer = await send(url, init, first);
-    if (answer.status !== 401) return answer;
-    await answer.arrayBuffer().catch(() => undefined);
-    const second = await credentials.afterRejection(first);
-    const again = await send(url, init, second);
-    if (again.status === 401) throw credentials.rejection();
-    return again;
+    let access = await credentials.current();
+    for (let tries = 1; ; tries += 1) {
+      const answer = await send(url, init, access);
+      if (answer.status !== 401) return answer;
+      await answer.arrayBuffer().catch(() => undefined);
+      if (tries === TRIES) throw credentials.rejection();
+      access = await credentials.afterRejection(access);
+    }
   };
 }

@@ -5,6 +5,7 @@ import type { McpTransports, Message, MessageId, RemoteChannel, RpcError } from 
 import { authorizedFetch } from './authorized-fetch.js';
 import { errorOf, isSessionLost } from './failures.js';
 import { createParamHeaders } from './param-headers.js';
+import { patientFetch } from './patient-fetch.js';
 import { createSession } from './session.js';
 
 export interface BridgeParts {
@@ -44,7 +45,7 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
   const params = createParamHeaders();
   const session = createSession({
     ...parts,
-    fetch: authorizedFetch(credentials, transports.fetch),
+    fetch: patientFetch(authorizedFetch(credentials, transports.fetch), parts.clock),
     received: (message, channel) => fromServer(message, channel),
     isBusy: (channel) => [...pending.values()].some((request) => request.channel === channel),
   });

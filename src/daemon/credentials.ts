@@ -159,6 +159,11 @@ export function createCredentials(app: App, key: string, patience: number): Cred
     return new Refusal(`server ${key} rejects token ${token.name} (401), ${why}`, `token-refresher login ${key}`);
   };
 
+  const inVain = (found: Found): Refusal => {
+    restraint.inVain();
+    return rejection(found);
+  };
+
   return {
     async current() {
       if (kept && clock.now() < kept.until && [...kept.files].every(([file, was]) => app.signature(file) === was)) {
@@ -187,14 +192,12 @@ export function createCredentials(app: App, key: string, patience: number): Cred
         const failing = look().tokens.find(({ history, subject }) => history.verdict && history.subject === subject);
         const hindrance = results.map(hindranceIn).find((one) => one !== null);
         if (failing) await waitFor(failing, until);
-        else if (!allows || hindrance === undefined) throw rejection(found);
+        else if (!allows) throw inVain(found);
+        else if (hindrance === undefined) throw rejection(found);
         else await pause(first, LOOK_AGAIN, hindrance, until);
       }
     },
-    rejection() {
-      restraint.inVain();
-      return rejection(look());
-    },
+    rejection: () => inVain(look()),
   };
 }
 

@@ -76,6 +76,13 @@ export class HttpFailure extends Error {
 /** The server could not be reached: nothing was sent. */
 export class Unreachable extends Error {
   override readonly name = 'Unreachable';
+  /** Whether it is the kind of trouble that passes by itself. */
+  readonly passes: boolean;
+
+  constructor(message: string, passes: boolean) {
+    super(message);
+    this.passes = passes;
+  }
 }
 
 /** As the `fetch` of the platform; never follows a redirect. Rejects with Unreachable when nothing was sent. */

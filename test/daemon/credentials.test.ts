@@ -104,11 +104,17 @@ describe('after a rejection', () => {
   });
 
   it('and another one right after the refresh, nothing more is asked for', async () => {
-    const { credentials, endpoint } = await scene(86_400);
+    const { credentials, endpoint, clock } = await scene(86_400);
     const second = await credentials.afterRejection(await credentials.current());
     expect(credentials.rejection().message).toMatch(/rejects token p-x \(401\), although it has just been refreshed/);
     await expect(credentials.afterRejection(second)).rejects.toThrow(/run: token-refresher login x/);
     expect(endpoint.asked).toHaveLength(1);
+    clock.pass(45);
+    await expect(credentials.afterRejection(second)).rejects.toThrow(/run: token-refresher login x/);
+    expect(endpoint.asked).toHaveLength(1);
+    clock.pass(45);
+    await credentials.afterRejection(second);
+    expect(endpoint.asked).toHaveLength(2);
   });
 
   it('of a token that nothing can refresh, it says why', async () => {

@@ -14,7 +14,7 @@ import {
   type MessageId,
   type RemoteChannel,
 } from '../../ports/mcp.js';
-import { patientFetch } from './patient-fetch.js';
+import { httpFetch } from './http-fetch.js';
 
 /** Bytes of one message from the client: the SDK's own limit of 10 MB is less than an image or two. */
 const MOST_BYTES = 512 * 1024 * 1024;
@@ -31,7 +31,7 @@ const FAREWELL = 1000;
 /** The official SDK's transports; what they send is authorized by the fetch they are given. */
 export function sdkTransports(): McpTransports {
   return {
-    fetch: patientFetch(),
+    fetch: httpFetch(),
     client: stdioChannel,
     remote: (url, sse, fetch) => (sse ? sseChannel(url, fetch) : streamableChannel(url, fetch)),
   };

@@ -2,16 +2,12 @@ import { setMaxListeners } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { Readable } from 'node:stream';
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { codeOf } from '../../ports/files.js';
 import { type Fetch, Unreachable } from '../../ports/mcp.js';
 
-/** For how long a request waits for a network that is away; milliseconds. */
-const PATIENCE = 30_000;
+/** Milliseconds. */
 const CONNECT_TIMEOUT = 5_000;
-/** Between the first two attempts and, as they grow apart, between any two; milliseconds. */
-const FIRST_PAUSE = 100;
-const LONGEST_PAUSE = 2_000;
 /**
  * Idle connections are closed before servers do so (uvicorn and Node after 5 s): a request that meets the closing
  * fails, and nobody knows whether it was carried out.
@@ -40,30 +36,19 @@ const AWAY = new Set([
 
 /**
  * `fetch` for a bridge. The platform's own gives up on an answer after five minutes, and does not tell whether a
- * request was sent; this one waits for the answer for as long as it takes, and for a network that is away for 30 s,
- * as nothing has been sent then. What may have been delivered is never sent twice.
+ * request was sent; this one waits for the answer for as long as it takes.
  */
-export function patientFetch(): Fetch {
+export function httpFetch(): Fetch {
   const agents = {
     'http:': new Agent({ keepAlive: true, timeout: IDLE }),
     'https:': new HttpsAgent({ keepAlive: true, timeout: IDLE }),
   };
   return async (url, init = {}) => {
     const target = new URL(url);
-    const until = performance.now() + PATIENCE;
     // One signal ends all requests of a session; Node warns of more than ten.
     if (init.signal) setMaxListeners(0, init.signal);
-    for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
-      for (let turns = 0; turns < NEWS; turns += 1) await turn();
-      try {
-        return await exchange(target, init, target.protocol === 'https:' ? agents['https:'] : agents['http:']);
-      } catch (error) {
-        if (!(error instanceof Unreachable)) throw error;
-        const away = AWAY.has(codeOf(error.cause));
-        if (!away || performance.now() + pause > until) throw error;
-        await sleep(pause, undefined, init.signal ? { signal: init.signal } : {});
-      }
-    }
+    for (let turns = 0; turns < NEWS; turns += 1) await turn();
+    return exchange(target, init, target.protocol === 'https:' ? agents['https:'] : agents['http:']);
   };
 }
 
@@ -94,7 +79,8 @@ function exchange(url: URL, init: RequestInit, agent: Agent): Promise<Response> 
     outgoing.on('error', (error) => {
       clearTimeout(connecting);
       const unsent = !sent && init.signal?.aborted !== true;
-      reject(unsent ? new Unreachable(`${url.host} cannot be reached (${codeOf(error)})`, { cause: error }) : error);
+      const code = codeOf(error);
+      reject(unsent ? new Unreachable(`${url.host} cannot be reached (${code})`, AWAY.has(code)) : error);
     });
     outgoing.once('response', (incoming) => resolve(responseOf(incoming)));
     outgoing.end(body);
