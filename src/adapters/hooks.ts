@@ -19,6 +19,7 @@ export function commandHooks(root: string, commands: HookCommands, log: Log, tim
   let queue: Promise<void> = Promise.resolve();
   let waiting: HookEvent[] = [];
   let running: ChildProcess | null = null;
+  let clean = (text: string): string => text;
 
   const run = (event: HookEvent, [program = '', ...args]: readonly string[]): Promise<void> =>
     new Promise((resolve) => {
@@ -39,7 +40,7 @@ export function commandHooks(root: string, commands: HookCommands, log: Log, tim
       let lines = 0;
       const tell = (text: string): void => {
         for (const line of text.split('\n')) {
-          if (line.trim() !== '' && lines < MOST_LINES) log.info(kind, `${name}: ${line}`);
+          if (line.trim() !== '' && lines < MOST_LINES) log.info(kind, `${name}: ${clean(line)}`);
           lines += 1;
         }
       };
@@ -73,6 +74,9 @@ export function commandHooks(root: string, commands: HookCommands, log: Log, tim
       }
       waiting.push(event);
       queue = queue.then(next);
+    },
+    conceal(cleaner) {
+      clean = cleaner;
     },
     async settled(patience) {
       const timer = setTimeout(() => {

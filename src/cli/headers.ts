@@ -11,6 +11,12 @@ export async function headers({ app, words, terminal }: Context): Promise<number
   try {
     const access = await createCredentials(app, key, 0).fresh();
     terminal.print(JSON.stringify(access.headers));
+    const { surveyed } = app.look();
+    const { tokens } = listingOf(app, key);
+    for (const { token, plan } of surveyed) {
+      if (plan.state !== 'expired' || !tokens.includes(token.name)) continue;
+      terminal.complain(`${token.file}: ${token.name} has expired: ${plan.reason}`);
+    }
     return 0;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;

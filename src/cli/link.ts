@@ -20,6 +20,14 @@ export async function link(context: Context): Promise<number> {
     if (!client) throw new UsageError(`there is no client "${word}"${didYouMean(word, names)}`);
     return client;
   });
+  const { world } = context.app.look();
+  if (world.servers.length === 0 && world.tokens.length === 0) {
+    const { root } = context.app.settings;
+    terminal.complain(
+      `${root} has neither servers nor tokens; name the project root with --root, and the client's folder with --project`,
+    );
+    return 1;
+  }
   let failed = false;
   for (const client of chosen) {
     try {
@@ -46,7 +54,9 @@ function linkOne(client: ClientFile, context: Context): boolean {
   if (found === 'nothing') app.links.make(path, target);
   terminal.print(`${client.name}: ${path} -> ${target}${found === 'linked' ? ' (as before)' : ''}`);
   if (app.signature(`.oauth-tokens/${client.output}`) === '') {
-    terminal.complain(`${target} is not rendered yet; run: token-refresher render --outputs ${client.output}`);
+    terminal.complain(
+      `${target} is not rendered yet; add ${client.output} to --outputs (TOKEN_OUTPUTS) of the daemon, so that it is kept up to date`,
+    );
   }
   return true;
 }

@@ -28,6 +28,11 @@ export async function parseCall(argv: readonly string[], version: string, column
       // What yargs itself finds wrong with a call comes as a message, with or without a YError.
       throw error && error.name !== 'YError' ? error : new UsageError((message ?? error.message).replace(/\n.*/s, ''));
     });
+  // Also before the command: what a flag takes is known there, which commands have it is not.
+  const flags = COMMANDS.flatMap((command) => command.flags);
+  parser.boolean(flags.filter(({ type }) => type === 'boolean').map(({ name }) => name));
+  const valued = flags.filter(({ type }) => type !== 'boolean').map(({ name }) => name);
+  parser.string(valued).requiresArg(valued);
   for (const [index, command] of COMMANDS.entries()) {
     parser.command(
       index === 0 ? [command.usage, '$0'] : command.usage,

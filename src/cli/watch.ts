@@ -4,7 +4,7 @@ import { relative } from '../ground/duration.js';
 import type { State } from '../ground/plan.js';
 import type { Context } from './command.js';
 import { snapshot } from './snapshot.js';
-import { COLORS, shorten, statusLines } from './status.js';
+import { COLORS, shorten, statusLines } from './status-text.js';
 
 /** Seconds between two looks. */
 const EVERY = 1;

@@ -1,3 +1,4 @@
+import { secretsOf, withoutSecrets } from '../ground/leaks.js';
 import type { Hooks } from '../ports/hooks.js';
 import type { Cycle } from './loop.js';
 import { loginFor } from './status.js';
@@ -5,7 +6,9 @@ import { loginFor } from './status.js';
 /** Tells hooks what a cycle has brought: outputs that were written, and tokens that have come to need a login. */
 export function createNotifier(hooks: Hooks, root: string): (cycle: Cycle) => void {
   let known = new Set<string>();
-  return ({ surveyed, published: { outputs, joined } }) => {
+  return ({ world, surveyed, published: { outputs, joined } }) => {
+    const entries = joined.listings.flatMap(({ entry }) => (entry ? [entry] : []));
+    hooks.conceal((text) => withoutSecrets(text, secretsOf(world.tokens, entries)));
     const written = outputs.filter(({ status }) => status === 'written').map(({ path }) => `${root}/${path}`);
     if (written.length > 0) hooks.tell({ event: 'change', outputs: written });
 

@@ -1,5 +1,5 @@
 import type { Entry } from './entry.js';
-import { Secret } from './secret.js';
+import { REDACTED, Secret } from './secret.js';
 import type { Token } from './token.js';
 
 /** A secret and whose it is, for people. */
@@ -29,6 +29,14 @@ export function secretsOf(tokens: readonly Token[], entries: readonly Entry[]): 
 /** `Bearer` and the like are no secret. */
 function bare(value: Secret): Secret {
   return new Secret(value.reveal().replace(/^\w+ /, ''));
+}
+
+/** The text without them. */
+export function withoutSecrets(text: string, secrets: readonly NamedSecret[]): string {
+  return secrets.reduce((left, { secret }) => {
+    const value = secret.reveal();
+    return value.length < SHORTEST ? left : left.replaceAll(value, REDACTED);
+  }, text);
 }
 
 /** Whose secrets stand in the text of an output, plain or as JSON writes them. */

@@ -13,6 +13,8 @@ export type HookEvent =
 export interface Hooks {
   /** Runs the command for it, after those before it; does nothing where there is none. */
   tell(event: HookEvent): void;
+  /** What is taken out of the output of hooks before it is logged. */
+  conceal(clean: (text: string) => string): void;
   /** Resolves when none is running; after so many seconds what still runs is ended. */
   settled(patience: number): Promise<void>;
 }

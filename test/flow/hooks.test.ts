@@ -61,6 +61,16 @@ describe('--on-change', () => {
     expect(root.text('token_refresher.log')).toMatch(/on-change: a b\|\$HOME\|\*\|;\|c d\|$/m);
   });
 
+  it('that prints a token does not bring it into the log', async () => {
+    const root = new Root();
+    const [path, content] = egress('p', 'x', 'made-up-access-token');
+    root.write(path, content);
+    define(root, 'x.json', { path: '/x', mcp_endpoint: 'http://x.test/', auth_type: 'oauth', auth_provider: 'p' });
+    await run(root.path, ['--once', '--on-change', 'cat .oauth-tokens/mcp.json']);
+    expect(root.text('token_refresher.log')).toMatch(/on-change: .*Bearer \[redacted\]/);
+    expect(root.text('token_refresher.log')).not.toContain('made-up-access-token');
+  });
+
   it('with a quote that is not closed is a usage error', async () => {
     const { code, stderr } = await run(new Root().path, ['--once', '--on-change', 'notify "a']);
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/--on-change: .* quote/) });

@@ -115,6 +115,13 @@ describe('live, the default', () => {
     expect(said).toEqual(Array(2).fill('{"X-API-Key":"made-up-key"}\n'));
   });
 
+  it('takes flags before the command as after it', async () => {
+    const root = new Root();
+    define(root, 'open.json', open('open'));
+    const { code, stdout } = await run(root.path, ['--log-file', '-', '--allow-http', 'headers', 'open']);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '{}\n' });
+  });
+
   it('repeats the registry URL only where it came as a flag', async () => {
     const root = realShape(new Root());
     await run(root.path, ['--once'], { ...BY_DEFAULT, REGISTRY_URL: GATEWAY });
@@ -228,6 +235,13 @@ describe('link', () => {
     expect(stderr).toMatch(told);
   });
 
+  it('refuses a root that is none: the folder of the client is not the root', async () => {
+    const root = new Root();
+    const { code, stderr } = await link(root, 'claude');
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/neither servers nor tokens.*--root/) });
+    expect(root.has('.mcp.json')).toBe(false);
+  });
+
   it('says of an output that is not rendered how to get it', async () => {
     const root = new Root();
     define(root, 'open.json', open('open'));
@@ -235,7 +249,9 @@ describe('link', () => {
     const { code, stderr } = await link(root, 'gemini');
     expect({ code, stderr }).toEqual({
       code: 0,
-      stderr: expect.stringMatching(/gemini_mcp\.json is not rendered yet; run: token-refresher render --outputs/),
+      stderr: expect.stringMatching(
+        /gemini_mcp\.json is not rendered yet; add gemini_mcp\.json to --outputs \(TOKEN_OUTPUTS\)/,
+      ),
     });
   });
 });
