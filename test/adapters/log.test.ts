@@ -1,0 +1,56 @@
+import { renameSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { createLog } from '../../src/adapters/log.js';
+import { Root } from '../fixtures/root.js';
+
+const settle = (): Promise<void> => Promise.resolve();
+
+function logIn(root: Root, more: object = {}) {
+  const options = { level: 'INFO', format: 'text', stderr: false, maxSize: 1024, maxFiles: 3, ...more } as const;
+  return createLog({ ...options, file: root.full('a.log') });
+}
+
+it('is a line an event, whatever is in it, from the level on', async () => {
+  const root = new Root();
+  const log = logIn(root);
+  log.debug('CHECK', 'not this');
+  log.info('SCAN', 'two\nlines\u2028and more');
+  log.warning('CONFIG', 'b');
+  log.error('API', 'c');
+  await settle();
+  const fields = root
+    .text('a.log')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(' - ').slice(1));
+  expect(fields).toEqual([
+    ['INFO', 'SCAN', 'two lines and more'],
+    ['WARNING', 'CONFIG', 'b'],
+    ['ERROR', 'API', 'c'],
+  ]);
+  expect(root.mode('a.log')).toBe(0o600);
+});
+
+it('is JSON on demand, with what a line is about', async () => {
+  const root = new Root();
+  logIn(root, { format: 'json' }).info('REFRESH', 'm', { token: 't' });
+  await settle();
+  expect(root.json('a.log')).toMatchObject({ level: 30, kind: 'REFRESH', token: 't', msg: 'm' });
+});
+
+it('is rotated by size, keeps as many files as it is told, and opens anew what was moved', async () => {
+  const root = new Root();
+  const log = logIn(root);
+  for (let n = 0; n < 8; n += 1) {
+    log.info('SCAN', `${n} ${'x'.repeat(600)}`);
+    await settle();
+  }
+  expect(['a.log', 'a.log.1', 'a.log.2', 'a.log.3'].map((name) => root.has(name))).toEqual([true, true, true, false]);
+  expect(root.text('a.log')).toContain('7 xxx');
+  renameSync(root.full('a.log'), root.full('moved'));
+  log.reopen();
+  log.info('SCAN', 'after');
+  await settle();
+  expect(root.text('a.log')).toContain('after');
+  expect(root.text('moved')).not.toContain('after');
+});
