@@ -1,11 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { Settings } from '../ground/settings.js';
 import type { HookEvent, Hooks } from '../ports/hooks.js';
 import type { Log } from '../ports/log.js';
-
-export interface HookCommands {
-  readonly change: readonly string[] | null;
-  readonly 'login-needed': readonly string[] | null;
-}
 
 const TIMEOUT_MS = 30_000;
 /** Between asking it to end and ending it. */
@@ -15,7 +11,7 @@ const MOST_LINES = 100;
 const PASSED_ON = ['PATH', 'HOME', 'LANG'];
 
 /** Runs hooks without a shell, one after the other, with their output in the log. */
-export function commandHooks(root: string, commands: HookCommands, log: Log, timeoutMs = TIMEOUT_MS): Hooks {
+export function commandHooks(root: string, commands: Settings['hooks'], log: Log, timeoutMs = TIMEOUT_MS): Hooks {
   let queue: Promise<void> = Promise.resolve();
   let waiting: HookEvent[] = [];
   let running: ChildProcess | null = null;

@@ -26,7 +26,7 @@ export async function token(context: Context): Promise<number> {
 }
 
 /** Refreshes a token that is due; what went wrong, or null. One that has time left is good enough meanwhile. */
-export async function freshToken(
+async function freshToken(
   { app }: Context,
   { token: due, recipe, plan }: Surveyed,
   world: World,

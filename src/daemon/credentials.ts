@@ -77,9 +77,10 @@ export function createCredentials(app: App, key: string, patience: number): Cred
       headers: plain(entry.headers, (secret) => secret.reveal()),
     };
     const moments = tokens.flatMap(({ plan, expiresAt }) => [plan.at, expiresAt]).filter((at) => at !== null);
-    const until = Math.min(clock.now() + KEPT_FOR, ...moments);
     const files = new Map(tokens.map(({ token: { file } }) => [file, app.signature(file)]));
-    kept = { access, until, files };
+    // A file that is gone may be on its way back (an editor's write), or may not: that is for the next look to tell.
+    const gone = [...files.values()].includes('');
+    kept = gone ? null : { access, until: Math.min(clock.now() + KEPT_FOR, ...moments), files };
     return access;
   };
 

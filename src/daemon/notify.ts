@@ -1,7 +1,7 @@
 import { secretsOf, withoutSecrets } from '../ground/leaks.js';
 import type { Hooks } from '../ports/hooks.js';
 import type { Cycle } from './loop.js';
-import { loginFor } from './status.js';
+import { loginFor, serversByToken } from './status.js';
 
 /** Tells hooks what a cycle has brought: outputs that were written, and tokens that have come to need a login. */
 export function createNotifier(hooks: Hooks, root: string): (cycle: Cycle) => void {
@@ -13,9 +13,7 @@ export function createNotifier(hooks: Hooks, root: string): (cycle: Cycle) => vo
     if (written.length > 0) hooks.tell({ event: 'change', outputs: written });
 
     const { listings } = joined;
-    const serverOf = new Map(
-      listings.flatMap(({ key, entry }) => (entry?.kind === 'remote' && entry.token ? [[entry.token, key]] : [])),
-    );
+    const serverOf = serversByToken(listings);
     const dead = surveyed.flatMap((one) => {
       const { name } = one.token;
       const command = loginFor(one, serverOf.get(name));

@@ -19,11 +19,7 @@ export function statusOf(
   listings: readonly Listing[],
   problems: readonly Problem[],
 ): Status {
-  const serverOf = new Map(
-    listings.flatMap(({ key, entry }) =>
-      entry?.kind === 'remote' && entry.token !== null ? [[entry.token, key]] : [],
-    ),
-  );
+  const serverOf = serversByToken(listings);
   return {
     instance: { running: running !== null, pid: running?.pid ?? null, since: running?.since ?? null },
     tokens: surveyed.map((one) => tokenStatus(one, serverOf.get(one.token.name))),
@@ -35,6 +31,15 @@ export function statusOf(
     })),
     problems: [...world.problems, ...problems].map(({ file, pointer, message }) => ({ file, pointer, message })),
   };
+}
+
+/** The server that each token is for. */
+export function serversByToken(listings: readonly Listing[]): ReadonlyMap<string, string> {
+  return new Map(
+    listings.flatMap(({ key, entry }) =>
+      entry?.kind === 'remote' && entry.token !== null ? [[entry.token, key]] : [],
+    ),
+  );
 }
 
 function tokenStatus(surveyed: Surveyed, server: string | undefined): TokenStatus {

@@ -1,3 +1,5 @@
+import { isRecord } from './problem.js';
+
 /**
  * The `Mcp-Param-*` headers of protocol revision 2026-07-28 (Streamable HTTP, "Custom headers from tool
  * parameters"): arguments that a tool's schema marks with `x-mcp-header` are repeated as headers of the call.
@@ -14,10 +16,10 @@ export interface MarkedArgument {
 
 /** The arguments that an input schema marks. Only properties of properties can be marked. */
 export function markedArguments(schema: unknown, path: readonly string[] = []): MarkedArgument[] {
-  if (!isObject(schema) || !isObject(schema.properties)) return [];
+  if (!isRecord(schema) || !isRecord(schema.properties)) return [];
   return Object.entries(schema.properties).flatMap(([name, property]) => {
     const here = [...path, name];
-    const mark = isObject(property) ? property['x-mcp-header'] : undefined;
+    const mark = isRecord(property) ? property['x-mcp-header'] : undefined;
     const marked =
       typeof mark === 'string' && HEADER_NAME.test(mark) ? [{ path: here, header: `Mcp-Param-${mark}` }] : [];
     return [...marked, ...markedArguments(property, here)];
@@ -28,7 +30,7 @@ export function markedArguments(schema: unknown, path: readonly string[] = []): 
 export function paramHeaders(marked: readonly MarkedArgument[], args: unknown): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const { path, header } of marked) {
-    const text = textOf(path.reduce((at: unknown, name) => (isObject(at) ? at[name] : undefined), args));
+    const text = textOf(path.reduce((at: unknown, name) => (isRecord(at) ? at[name] : undefined), args));
     if (text !== null) headers[header] = encoded(text);
   }
   return headers;
@@ -47,8 +49,4 @@ function encoded(text: string): string {
   if (plain && !(text.startsWith(BASE64.prefix) && text.endsWith(BASE64.suffix))) return text;
   const bytes = new TextEncoder().encode(text);
   return `${BASE64.prefix}${btoa(Array.from(bytes, (byte) => String.fromCodePoint(byte)).join(''))}${BASE64.suffix}`;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -62,6 +62,15 @@ describe('the credentials of a server', () => {
     expect(await current()).toBe('Bearer another');
   });
 
+  it('outlive their file for a moment only, as an editor may be writing it', async () => {
+    const { current, root, clock } = await scene(86_400);
+    await current();
+    root.remove(FILE);
+    expect(await current()).toBe('Bearer first');
+    clock.pass(0.5);
+    await expect(current()).rejects.toThrow(/there is no token of p; run: token-refresher login x/);
+  });
+
   it('are waited for while the token endpoint is away, and not longer than a client waits', async () => {
     const { current, endpoint } = await scene(-1);
     endpoint.next.push(UNREACHABLE);
