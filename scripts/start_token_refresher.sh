@@ -38,6 +38,9 @@ if [ ! -f "$program" ]; then
   rm -f "$said"
 fi
 
+log=${LOG_FILE:-token_refresher.log}
+case $log in /* | -) ;; *) log=$root/$log ;; esac
+
 # What the daemon notes of its last cycle, in lines for people; fails while the note is another process's.
 # shellcheck disable=SC2016 # the dollars are JavaScript's
 summary() {
@@ -51,7 +54,7 @@ summary() {
     console.log(`  configs:  ${note.outputs.map(({ path }) => path).join(", ")}`);
     for (const { key, reason } of note.left_out) console.log(`  without:  ${key}: ${reason}`);
     if (note.problems > 0) console.log(`  problems: ${note.problems}; see them with: token-refresher validate`);
-  ' "$root/.token-refresher/last-cycle.json" "$1" "${LOG_FILE:-token_refresher.log}" 2>/dev/null
+  ' "$root/.token-refresher/last-cycle.json" "$1" "$log" 2>/dev/null
 }
 running_pid() {
   node "$program" status --json --root "$root" 2>/dev/null |

@@ -27,6 +27,8 @@ import type { Log } from './ports/log.js';
 import type { Watcher } from './ports/watcher.js';
 import { createFolderList } from './work/folders.js';
 import { createHosts } from './work/hosts.js';
+import { createImports, createIntake } from './work/imports.js';
+import { createKeep } from './work/keep.js';
 import { createLoader } from './work/load.js';
 import { createPublisher } from './work/publish.js';
 import { createRefresh, type Step } from './work/refresh.js';
@@ -109,6 +111,8 @@ export async function wire(on: Foundations): Promise<App> {
     if (result instanceof Error) log.error('REFRESH', `${token.file}: ${result.message}`, { token: token.name });
     alarm.ring('change');
   });
+  const keep = createKeep({ store, histories, locks, clock });
+  const imports = createImports({ keep, histories, digest: sha256, clock, log });
   const hooks = commandHooks(root, settings.hooks, log);
   const folders = createFolderList(own, settings.tokenFiles);
   const watcher = on.watch?.(() => alarm.ring('change'));
@@ -125,6 +129,7 @@ export async function wire(on: Foundations): Promise<App> {
     instance: lockedInstance(root, clock),
     loop: {
       loader,
+      intake: createIntake(loader, imports),
       survey,
       refresher,
       publisher,
@@ -139,6 +144,8 @@ export async function wire(on: Foundations): Promise<App> {
       const world = loader.load(clock.monotonic());
       return { world, surveyed: survey.all(world, clock.now(), 'schedule') };
     },
+    keep,
+    imports,
     notify: createNotifier(hooks, root),
     hooks,
     supervisor: systemdSupervisor(process.env),

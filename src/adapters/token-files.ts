@@ -4,10 +4,11 @@ import { formatOf } from '../ground/formats/index.js';
 import { isRecord } from '../ground/problem.js';
 import type { Secret } from '../ground/secret.js';
 import type { Token } from '../ground/token.js';
+import { asWanted, firstContent, notYetThere } from '../ground/wanted.js';
 import type { Documents } from '../ports/documents.js';
 import { FileError, type Files, type Reservation } from '../ports/files.js';
 import type { Locks } from '../ports/locks.js';
-import type { TokenStore } from '../ports/stores.js';
+import type { Place, TokenStore } from '../ports/stores.js';
 
 /** Room for tokens that are longer than those they replace. */
 const ROOM_BYTES = 16 * 1024;
@@ -22,27 +23,47 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
     const parsed = documents.parse(text);
     return 'value' in parsed && isRecord(parsed.value) ? { text, document: parsed.value } : null;
   };
-  const tokenIn = (document: Record<string, unknown>, { file, at }: Token): Token | null => {
+  const tokenIn = (document: Record<string, unknown>, { file, at }: Place): Token | null => {
     const tokens = formatOf(file, document).read(file, document);
     return tokens.find((token) => token.at.join('\0') === at.join('\0')) ?? null;
   };
-  const reread = (token: Token): Token | null => {
+  /** What a save changes: the file, or what it begins with; null while somebody else is writing it. */
+  const present = ({ file, wanted }: Token): { text: string; document: Record<string, unknown> } | null => {
+    const there = read(file);
+    if (there || files.look(file)) return there;
+    const document = wanted ? firstContent(wanted) : {};
+    return { text: `${JSON.stringify(document, null, 2)}\n`, document };
+  };
+  const reread = (token: Place & Pick<Token, 'wanted'>): Token | null => {
     const now = read(token.file);
     const found = now && tokenIn(now.document, token);
-    return found && { ...found, name: token.name };
+    if (found) return named(found, token);
+    return token.wanted && (now || !files.look(token.file)) ? named(notYetThere(token.wanted), token) : null;
   };
 
   const save = async (token: Token, room: Reservation, update: Update): Promise<Token | 'superseded'> => {
-    const now = read(token.file);
-    if (!now && files.look(token.file)) throw new FileError('EBUSY', 'is being written by another program');
-    const there = now && tokenIn(now.document, token);
-    if (!now || !there || !same(there, token)) {
+    const now = present(token);
+    if (!now) throw new FileError('EBUSY', 'is being written by another program');
+    const there = tokenIn(now.document, token) ?? (token.wanted && notYetThere(token.wanted));
+    if (!there || !same(there, token)) {
       await room.release();
       return 'superseded';
     }
     const next = formatOf(token.file, now.document).update(now.document, token.at, update);
     await room.fill(rewrite(now.text.replace(/^\uFEFF/, ''), now.document, next));
-    return { ...(tokenIn(next, token) ?? there), name: token.name };
+    return named(tokenIn(next, token) ?? there, token);
+  };
+
+  /** Two tokens of one file, each under its own lock, would overwrite one another's. */
+  const alone = async <T>({ file, at }: Place, write: () => Promise<T>): Promise<T> => {
+    if (at.length === 0) return write();
+    const lock = await locks.acquire(`file ${file}`, FILE_PATIENCE);
+    if (!lock) throw new FileError('ELOCKED', 'is being written by another program');
+    try {
+      return await write();
+    } finally {
+      await lock.release();
+    }
   };
 
   return {
@@ -52,19 +73,35 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
       return {
         release: () => room.release(),
         async save(update) {
-          if (token.at.length === 0) return save(token, room, update);
-          // Two tokens of one file, each under its own lock, would overwrite one another's.
-          const lock = await locks.acquire(`file ${token.file}`, FILE_PATIENCE);
-          if (!lock) throw new FileError('ELOCKED', 'is being written by another program');
-          try {
-            return await save(token, room, update);
-          } finally {
-            await lock.release();
-          }
+          return alone(token, () => save(token, room, update));
         },
       };
     },
+    async bring(place, fields, update) {
+      return alone(place, async () => {
+        const there = files.look(place.file) ? read(place.file) : { text: '{}\n', document: {} };
+        if (!there) throw new FileError('EINVAL', 'is not a JSON object; mend or remove it first');
+        const begun = withFields(there.document, place.at, fields);
+        const next = formatOf(place.file, begun).update(begun, place.at, update);
+        await files.write(place.file, rewrite(there.text.replace(/^\uFEFF/, ''), there.document, next));
+      });
+    },
   };
+}
+
+/** The token that was read again is the same one, by whatever name it goes and whatever asks for it. */
+function named(found: Token, { name, wanted }: Pick<Token, 'name' | 'wanted'>): Token {
+  return { ...(wanted ? asWanted(found, wanted) : found), name };
+}
+
+function withFields(
+  document: Readonly<Record<string, unknown>>,
+  [key, ...rest]: readonly string[],
+  fields: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  if (key === undefined) return { ...document, ...fields };
+  const inner = document[key];
+  return { ...document, [key]: withFields(isRecord(inner) ? inner : {}, rest, fields) };
 }
 
 /** Whether the store still holds what was spent: the refresh token, or the access token where there is none. */

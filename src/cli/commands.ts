@@ -132,6 +132,16 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import('./link.js')).link,
   },
   {
+    usage: 'import-env',
+    describe: "Move the tokens that the environment has into their provider's store",
+    flags: [...LOOK, ...LOG_FLAGS, JSON_FLAG],
+    example: ['KROGER_USER_REFRESH_TOKEN=... $0 import-env', 'what the daemon does at its start, too'],
+    logs: true,
+    asRunning: true,
+    lasts: false,
+    load: async () => (await import('./import-env.js')).importEnv,
+  },
+  {
     usage: 'systemd-unit',
     describe: 'Print a systemd unit that runs the daemon for this root',
     flags: [

@@ -1,3 +1,4 @@
+import { environmentTokens } from '../ground/environment-tokens.js';
 import { problemLine } from '../ground/problem.js';
 import { isRecipe } from '../ground/recipe.js';
 import { REDACTED } from '../ground/secret.js';
@@ -12,6 +13,10 @@ export async function dryRun({ app, flags, terminal }: Context): Promise<number>
     else if (plan.refresh || flags.force === true) {
       terminal.print(`would refresh ${token.name} (${token.file}) at ${recipe.endpoint.host}: ${plan.reason}`);
     } else terminal.print(`would not refresh ${token.name} (${token.file}): ${plan.state}, due ${plan.reason}`);
+  }
+  for (const { name, file, names } of environmentTokens(world.providers.values(), world.environment)) {
+    const there = world.tokens.some((token) => token.name === name);
+    if (!there) terminal.print(`would move ${name} to ${file} from the environment (${names.join(', ')})`);
   }
   for (const { path, text, differs, servers } of outputs) {
     terminal.print(`${differs ? 'would write' : 'would leave as it is'} ${path}, ${servers} servers`);

@@ -9,6 +9,8 @@ import type { Links } from '../ports/links.js';
 import type { Log } from '../ports/log.js';
 import type { McpTransports } from '../ports/mcp.js';
 import type { Supervisor } from '../ports/supervisor.js';
+import type { Imports } from '../work/imports.js';
+import type { Keep } from '../work/keep.js';
 import type { Loader, World } from '../work/load.js';
 import type { Publisher } from '../work/publish.js';
 import type { Refresher } from '../work/refresher.js';
@@ -30,6 +32,10 @@ export interface App {
   readonly loop: LoopParts;
   /** One look at everything. */
   look(): { readonly world: World; readonly surveyed: readonly Surveyed[] };
+  /** Puts tokens in their place that a person or a login brings. */
+  readonly keep: Keep;
+  /** Moves the environment's tokens into the store. */
+  readonly imports: Imports;
   /** Tells the hooks of a cycle. */
   readonly notify: (cycle: Cycle) => void;
   readonly hooks: Hooks;

@@ -1,5 +1,6 @@
 import type { Clock } from '../ports/clock.js';
 import type { Hosts } from '../work/hosts.js';
+import type { Intake } from '../work/imports.js';
 import type { Loader, World } from '../work/load.js';
 import type { Published, Publisher } from '../work/publish.js';
 import type { Refresher } from '../work/refresher.js';
@@ -8,6 +9,7 @@ import type { Alarm, Ring } from './alarm.js';
 
 export interface LoopParts {
   readonly loader: Loader;
+  readonly intake: Intake;
   readonly survey: Surveyor;
   readonly refresher: Refresher;
   readonly publisher: Publisher;
@@ -40,14 +42,14 @@ const JUST_BOOTED = 300;
 
 /** THE loop: events only wake it; a scan of the world decides. */
 export async function runLoop(parts: LoopParts, signal: AbortSignal, force: boolean): Promise<void> {
-  const { loader, survey, refresher, publisher, clock, follow, report } = parts;
+  const { loader, intake, survey, refresher, publisher, clock, follow, report } = parts;
   let cause: Cycle['cause'] = 'start';
   let before: World | null = null;
   while (!signal.aborted) {
     const began = clock.monotonic();
     // Before the look, so that nothing changes unseen between the two.
     follow(before);
-    const world = loader.load(began);
+    const world = await intake(began);
     if (world !== before) follow(world);
     before = world;
     const now = clock.now();

@@ -4,18 +4,18 @@ import type { Cycle, LoopParts } from './loop.js';
 
 /** One pass that waits for what it started: `--once`. A lost answer is asked for again once, within `patience`. */
 export async function runOnce(parts: LoopParts, force: boolean, patience: number): Promise<Cycle> {
-  const { loader, survey, refresher, publisher, clock, report } = parts;
+  const { intake, survey, refresher, publisher, clock, report } = parts;
   const began = clock.monotonic();
-  const look = (): { world: World; surveyed: Surveyed[] } => {
-    const world = loader.load(clock.monotonic());
+  const look = async (): Promise<{ world: World; surveyed: Surveyed[] }> => {
+    const world = await intake(clock.monotonic());
     return { world, surveyed: survey.all(world, clock.now(), 'schedule') };
   };
-  let { world, surveyed } = look();
+  let { world, surveyed } = await look();
   const asked = force ? survey.all(world, clock.now(), 'person') : surveyed;
   refresher.start(asked, world, force ? 'person' : 'schedule', false);
   for (let retried = false; refresher.inFlight > 0; ) {
     await refresher.settled();
-    ({ world, surveyed } = look());
+    ({ world, surveyed } = await look());
     const retries = surveyed.flatMap(({ plan, history }) =>
       history.verdict?.kind === 'lost' && plan.at !== null ? [plan.at] : [],
     );
@@ -23,7 +23,7 @@ export async function runOnce(parts: LoopParts, force: boolean, patience: number
     if (retried || retries.length === 0 || next > patience) break;
     retried = true;
     await clock.sleep(next + 0.01); // timers may be early by a fraction of a millisecond
-    ({ world, surveyed } = look());
+    ({ world, surveyed } = await look());
     refresher.start(surveyed, world, 'schedule', false);
   }
   const published = await publisher.publish(world);

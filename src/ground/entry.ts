@@ -65,7 +65,7 @@ export function joinServers(input: JoinInput): Joined {
   const warnings: { file: string; message: string }[] = [];
   const context = {
     ...input,
-    gateway: gatewayOf(input.tokens, input.environment),
+    gateway: gatewayOf(input.tokens, input.providers, input.environment),
     index: indexTokens(input.tokens),
   };
   const byKey = new Map<string, Server>();

@@ -157,6 +157,23 @@ export interface Texts1 {
 }
 
 /**
+ * registry/tokens/NAME.json: a token to acquire and keep in .oauth-tokens/NAME.json without anybody having put one there.
+ */
+export interface WantedTokenFile {
+  /**
+   * a name of letters, digits, "_", "-" and "." that can be a file's
+   */
+  name: string;
+  provider: string;
+  grant_type: 'client_credentials' | 'password';
+  scope?: string;
+  resource?: string;
+  audience?: string;
+  user_id?: string;
+  [k: string]: unknown;
+}
+
+/**
  * .token-refresher/attempts/*.json: what is remembered of one token. Times are epoch seconds; nothing in it is secret.
  */
 export interface HistoryFile {
@@ -183,6 +200,10 @@ export interface HistoryFile {
   succeededAt: number | null;
   lifetime: number | null;
   uncalled: number[];
+  /**
+   * hash of the tokens in the environment that were last taken over, or tried
+   */
+  imported?: string | null;
   hostHeld: {
     host: string;
     until: number;

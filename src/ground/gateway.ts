@@ -1,4 +1,4 @@
-import { type Environment, environmentValue } from './provider.js';
+import { type Environment, environmentValue, fieldFromEnvironment, type Provider } from './provider.js';
 import { Secret } from './secret.js';
 import { type Token, whyNoHeaderValue } from './token.js';
 
@@ -29,15 +29,23 @@ export interface Gateway {
 }
 
 /** No headers without a token. */
-export function gatewayOf(tokens: readonly Token[], environment: Environment): Gateway {
+export function gatewayOf(
+  tokens: readonly Token[],
+  providers: ReadonlyMap<string, Provider>,
+  environment: Environment,
+): Gateway {
   const token = gatewayToken(tokens, environment);
   if (!token?.rendered) return { token: token?.name ?? null, headers: {} };
   const headers: Record<string, string | Secret> = {
     'X-Authorization': new Secret(`Bearer ${token.rendered.reveal()}`),
   };
+  const provider = providers.get(token.provider ?? '') ?? null;
+  // What this program has acquired itself was acquired with what the environment says.
+  const fieldOf = ({ fields, wanted }: Token, name: string): string | null =>
+    fields[name] ?? (wanted && fieldFromEnvironment(name, provider, environment));
   for (const [header, fields] of GATEWAY_HEADERS) {
-    const value = fields.map((field) => token.fields[field]).find((found) => found !== undefined);
-    if (value !== undefined && whyNoHeaderValue(value) === null) headers[header] = value;
+    const value = fields.map((field) => fieldOf(token, field)).find((found) => found !== null) ?? null;
+    if (value !== null && whyNoHeaderValue(value) === null) headers[header] = value;
   }
   return { token: token.name, headers };
 }

@@ -19,6 +19,8 @@ export interface History {
   readonly lifetime: number | null;
   /** Times of recent refreshes that the token's lifetime did not call for. */
   readonly uncalled: number[];
+  /** Hash of the tokens in the environment that were last taken over, or tried: each is once. */
+  readonly imported?: string | null;
   /** Until when the server asked to be left alone. */
   readonly hostHeld: { readonly host: string; readonly until: number } | null;
 }

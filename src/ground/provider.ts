@@ -48,6 +48,19 @@ export function environmentValue(environment: Environment, name: string): string
   return value === undefined || value === '' ? null : value;
 }
 
+/** A field's value under the first of the names that its provider has for it. */
+export function fieldFromEnvironment(
+  field: string,
+  provider: Provider | null,
+  environment: Environment,
+): string | null {
+  for (const name of provider?.environment[field] ?? []) {
+    const value = environmentValue(environment, name);
+    if (value !== null) return value;
+  }
+  return null;
+}
+
 const PLACEHOLDER = /\{([A-Za-z0-9_]+)\}/g;
 
 /** Puts values in the place of `{name}`; the names that have none are listed instead. */

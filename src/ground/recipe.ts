@@ -3,6 +3,7 @@ import {
   type Environment,
   environmentValue,
   fillPlaceholders,
+  fieldFromEnvironment as fromEnvironment,
   type GrantType,
   type Provider,
 } from './provider.js';
@@ -94,6 +95,11 @@ export function recipeFor(token: Token, sources: RecipeSources): Recipe | Unrefr
     const reason = `its token endpoint at ${endpoint.host} is not https; --allow-http would send its secrets in the clear`;
     return { missing: [], reason };
   }
+  // A password belongs to one tenant (learn.microsoft.com/entra/identity-platform/v2-oauth-ropc).
+  if (grant === 'password' && (field('tenant') ?? field('tenant_id'))?.toLowerCase() === 'common') {
+    const names = named('tenant', provider);
+    return { missing: [], reason: `the password grant needs the tenant's own id, never "common": correct ${names}` };
+  }
   const parameters: Record<string, string> = { ...provider?.tokenParameters };
   for (const name of ['resource', 'audience']) {
     const value = field(name);
@@ -153,14 +159,6 @@ function secretFor(
   if (owner !== null && owner !== clientId) return null;
   const secret = fromEnvironment('client_secret', provider, environment);
   return secret === null ? null : new Secret(secret);
-}
-
-function fromEnvironment(field: string, provider: Provider | null, environment: Environment): string | null {
-  for (const name of provider?.environment[field] ?? []) {
-    const value = environmentValue(environment, name);
-    if (value !== null) return value;
-  }
-  return null;
 }
 
 function named(field: string, provider: Provider | null): string {

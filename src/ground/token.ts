@@ -20,6 +20,18 @@ export interface Token {
   readonly unrenderable: string | null;
   /** The other fields that are text or numbers, as text: endpoints, credentials' names, tenant, cloud id, ... */
   readonly fields: Readonly<Record<string, string>>;
+  /** What asks for it, so that it is acquired also without a file. */
+  readonly wanted: Wanted | null;
+}
+
+/** A token that is to be there although nobody has put one: registry/tokens says so. */
+export interface Wanted {
+  /** What defines it. */
+  readonly definition: string;
+  /** Where it is kept. */
+  readonly file: string;
+  /** What its request needs, as a token file would say it. */
+  readonly fields: Readonly<Record<string, string>>;
 }
 
 /** When the access token ends, in epoch seconds, and by whose clock. */
@@ -33,6 +45,15 @@ export interface Expiry {
 
 /** Fields that say when the token was obtained, the first that is there counts. */
 export const OBTAINED_FIELDS = ['refreshed_at', 'obtained_at', 'generated_at', 'saved_at'] as const;
+
+/** What a token file begins with, in the shape that the gateway's own scripts write. */
+export const NO_TOKEN = {
+  access_token: null,
+  token_type: 'Bearer',
+  expires_at: null,
+  expires_at_human: null,
+  saved_at: '1970-01-01 00:00:00 UTC',
+} as const;
 
 const NOT_FIELDS = new Set(['access_token', 'refresh_token', 'id_token', 'client_secret', 'password']);
 
@@ -92,6 +113,7 @@ export function readToken(
     expiry: readExpiry(document, access),
     unrenderable,
     fields,
+    wanted: null,
   };
 }
 

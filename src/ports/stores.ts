@@ -5,10 +5,18 @@ import type { Token } from '../ground/token.js';
 /** Where a token is kept. */
 export interface TokenStore {
   /** The token as it stands now; null when it is gone, or cannot be read. */
-  reread(token: Token): Promise<Token | null>;
+  reread(token: Place & Pick<Token, 'wanted'>): Promise<Token | null>;
   /** Proves that the token's successor can be kept. Rejects (FileError) when it cannot. */
   reserve(token: Token): Promise<TokenReservation>;
+  /**
+   * Puts tokens that came from elsewhere in their place, durably when it resolves; what is there keeps every other
+   * field. Rejects (FileError) when it cannot. For whoever holds the token's lock.
+   */
+  bring(place: Place, fields: Readonly<Record<string, unknown>>, update: Update): Promise<void>;
 }
+
+/** Where a token is kept, and what it is called. */
+export type Place = Pick<Token, 'name' | 'file' | 'at'>;
 
 export interface TokenReservation {
   /**

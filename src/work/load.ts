@@ -1,16 +1,20 @@
-import type { ProviderFile, ServerFile, ServerStateFile } from '../ground/file-types.js';
-import { formatOf } from '../ground/formats/index.js';
-import { readMoment } from '../ground/moment.js';
-import { isRecord, type Problem, problem, warning } from '../ground/problem.js';
+import { type Problem, problem, warning } from '../ground/problem.js';
 import type { Environment, Provider } from '../ground/provider.js';
-import { readProvider } from '../ground/provider.js';
 import type { AgentFile } from '../ground/recipe.js';
-import { secretOrNull } from '../ground/secret.js';
-import { readServer, type Server, trimSlashes } from '../ground/server.js';
-import { fileStem, type Token } from '../ground/token.js';
+import type { Server } from '../ground/server.js';
+import { fileStem, type Token, type Wanted } from '../ground/token.js';
+import { asWanted, notYetThere } from '../ground/wanted.js';
 import type { Documents } from '../ports/documents.js';
 import type { Files, Listed } from '../ports/files.js';
-import { createShelf, type Memory, type Reader } from './shelf.js';
+import {
+  providerReader,
+  serverReader,
+  switchReader,
+  type TokenFileContent,
+  tokenReader,
+  wantedReader,
+} from './readers.js';
+import { createShelf, type Memory, type Shelved } from './shelf.js';
 
 /** Everything that is on disk and in the environment, read and checked. */
 export interface World {
@@ -52,6 +56,7 @@ export interface LoaderParts {
 const TOKENS = '.oauth-tokens';
 const SERVERS = 'registry/servers';
 const PROVIDERS = 'registry/providers';
+const WANTED = 'registry/tokens';
 const SWITCHES = 'server_state.json';
 
 export function createLoader(parts: LoaderParts): Loader {
@@ -61,7 +66,8 @@ export function createLoader(parts: LoaderParts): Loader {
   const switches = createShelf(own, documents, switchReader(documents));
   const shippedProviders = createShelf(shipped, documents, providerReader(documents));
   const ownProviders = createShelf(own, documents, providerReader(documents));
-  const shelves = [tokens, servers, switches, shippedProviders, ownProviders] as const;
+  const wanted = createShelf(own, documents, wantedReader(documents));
+  const shelves = [tokens, servers, switches, shippedProviders, ownProviders, wanted] as const;
   let before: { readonly world: World; readonly seen: readonly unknown[] } | null = null;
 
   return {
@@ -89,11 +95,14 @@ export function createLoader(parts: LoaderParts): Loader {
       shippedProviders.update(shipped.list([`${PROVIDERS}/*.json`]), now);
       ownProviders.update(own.list([`${PROVIDERS}/*.json`]), now);
 
+      wanted.update(own.list([`${WANTED}/*.json`]), now);
+
       const environment = parts.environment();
       const seen = [...shelves.map(({ items }) => items), environment];
       if (before && seen.every((part, index) => part === before?.seen[index])) return before.world;
 
-      const named = withDistinctNames(tokens.items.flatMap(({ value }) => value?.tokens ?? []));
+      const asked = withWanted(tokens.items, values(wanted));
+      const named = withDistinctNames(asked.tokens);
       const previous = new Map(before?.world.tokens.map((token) => [token.name, token]));
       const world: World = {
         tokens: named.tokens.map((token) => stillRenderable(token, previous.get(token.name))),
@@ -107,6 +116,7 @@ export function createLoader(parts: LoaderParts): Loader {
         problems: [
           ...environmentProblems(parts.environmentTrouble()),
           ...shelves.flatMap(({ items }) => items.flatMap(({ problems }) => problems)),
+          ...asked.problems,
           ...named.problems,
         ],
       };
@@ -118,6 +128,30 @@ export function createLoader(parts: LoaderParts): Loader {
 
 function environmentProblems(trouble: string | null): Problem[] {
   return trouble === null ? [] : [problem('.env', '', trouble)];
+}
+
+/** Adds to the tokens that there are what the definitions of wanted ones say, and those that are not there yet. */
+function withWanted(
+  files: readonly Shelved<TokenFileContent>[],
+  wanted: readonly Wanted[],
+): { tokens: Token[]; problems: Problem[] } {
+  const byFile = new Map<string, Wanted>();
+  const problems: Problem[] = [];
+  for (const one of wanted) {
+    const first = byFile.get(one.file);
+    if (first) problems.push(problem(one.definition, '/name', `is wanted by ${first.definition} already`));
+    else byFile.set(one.file, one);
+  }
+  const tokens = files
+    .flatMap(({ value }) => value?.tokens ?? [])
+    .map((token) => {
+      const one = token.at.length === 0 ? byFile.get(token.file) : undefined;
+      return one ? asWanted(token, one) : token;
+    });
+  // A file that cannot be read is for its owner to mend, not for us to replace.
+  const there = new Set(files.filter(({ value }) => value?.tokens.length !== 0).map(({ file }) => file));
+  for (const one of byFile.values()) if (!there.has(one.file)) tokens.push(notYetThere(one));
+  return { tokens, problems };
 }
 
 function isTokenFile(path: string, outputs: ReadonlySet<string>): boolean {
@@ -146,89 +180,6 @@ function withDistinctNames(found: readonly Token[]): { tokens: Token[]; problems
     if (!taken.has(name)) taken.set(name, { ...token, name });
   }
   return { tokens: [...taken.values()], problems };
-}
-
-interface TokenFileContent {
-  readonly tokens: readonly Token[];
-  readonly agent: readonly [string, AgentFile] | null;
-}
-
-function tokenReader(documents: Documents): Reader<TokenFileContent> {
-  return (file, document) => {
-    if (!isRecord(document)) return { value: null, problems: [notAnObject(file)] };
-    const format = formatOf(file, document);
-    const checked = check<Record<string, unknown>>(documents, format.schema, file, document);
-    if ('problems' in checked) return { value: null, problems: checked.problems };
-    const tokens = format.read(file, document);
-    const undated = tokens.find(({ fields }) => fields.expires_at !== undefined && !readMoment(fields.expires_at));
-    if (undated) return { value: null, problems: [problem(file, pointerTo(undated, 'expires_at'), 'is not a time')] };
-    const problems = tokens.flatMap((token) => {
-      if (!token.access || token.unrenderable === null) return [];
-      return [warning(file, pointerTo(token, 'access_token'), `is not given to clients: ${token.unrenderable}`)];
-    });
-    return { value: { tokens, agent: tokens.length === 0 ? readAgent(file, document) : null }, problems };
-  };
-}
-
-function readAgent(file: string, document: Readonly<Record<string, unknown>>): readonly [string, AgentFile] | null {
-  if (typeof document.client_id !== 'string') return null;
-  const fields: Record<string, string> = {};
-  for (const [key, value] of Object.entries(document)) {
-    if (typeof value === 'string' && value !== '' && key !== 'client_secret') fields[key] = value;
-  }
-  return [fileStem(file), { fields, clientSecret: secretOrNull(document.client_secret) }];
-}
-
-function serverReader(documents: Documents): Reader<Server> {
-  return reader<ServerFile, Server>(documents, 'server', (definition, file) => {
-    const server = readServer(file, definition);
-    return server ?? problem(file, '/path', 'leaves no letter or digit for a key');
-  });
-}
-
-function switchReader(documents: Documents): Reader<string[]> {
-  return reader<ServerStateFile, string[]>(documents, 'server-state', (state) => {
-    const paths = Object.keys(state).filter((path) => state[path] === false);
-    return paths.map(trimSlashes);
-  });
-}
-
-function providerReader(documents: Documents): Reader<Provider> {
-  return reader<ProviderFile, Provider>(documents, 'provider', readProvider);
-}
-
-/** A reader of documents of one schema. */
-function reader<F, T extends object>(
-  documents: Documents,
-  schema: string,
-  read: (document: F, file: string) => T | Problem,
-): Reader<T> {
-  return (file, document) => {
-    const checked = check<F>(documents, schema, file, document);
-    if ('problems' in checked) return { value: null, problems: checked.problems };
-    const value = read(checked.document, file);
-    return 'severity' in value ? { value: null, problems: [value] } : { value, problems: [] };
-  };
-}
-
-/** The types of files are derived from their schemas: what its schema accepts is of the type. */
-function check<F>(
-  documents: Documents,
-  schema: string,
-  file: string,
-  document: unknown,
-): { readonly document: F } | { readonly problems: readonly Problem[] } {
-  if (!isRecord(document)) return { problems: [notAnObject(file)] };
-  const problems = documents.validate(schema, document).map(({ pointer, message }) => problem(file, pointer, message));
-  return problems.length > 0 ? { problems } : { document: document as F };
-}
-
-function notAnObject(file: string): Problem {
-  return problem(file, '', 'must be a JSON object');
-}
-
-function pointerTo(token: Token, field: string): string {
-  return [...token.at, field].map((key) => `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
 function values<T>(shelf: { readonly items: readonly { readonly value: T | null }[] }): T[] {

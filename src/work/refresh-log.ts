@@ -1,4 +1,5 @@
 import { duration } from '../ground/duration.js';
+import type { Failure } from '../ground/failure.js';
 import type { History, Verdict } from '../ground/history.js';
 import { labelOf, type Token } from '../ground/token.js';
 import type { Log } from '../ports/log.js';
@@ -13,6 +14,9 @@ export interface RefreshLog {
   /** This machine refuses: told once, not at every attempt. */
   refused(token: Token, why: string): void;
   succeeded(token: Token, endsIn: number | null, verdict: Verdict | null): void;
+  /** The stored refresh token is dead: the one under these environment names is tried, once. */
+  fallsBack(token: Token, refusal: Failure, names: readonly string[]): void;
+  fallbackFailed(token: Token, failure: Failure): void;
   /** `before` is the verdict on the same tokens that this one follows. */
   failed(token: Token, history: History, before: Verdict | null): void;
 }
@@ -40,6 +44,12 @@ export function createRefreshLog(log: Log): RefreshLog {
       say('info', token, `successfully refreshed, ${told}`);
       if (verdict) say('error', token, `${verdict.detail}; stopped. ${remedy(token)}`);
     },
+    fallsBack(token, { code }, names) {
+      const from = names.join(', ');
+      say('warning', token, `its refresh token is dead (${code}); trying the one in the environment, once (${from})`);
+    },
+    fallbackFailed: (token, { code, detail }) =>
+      say('warning', token, `the refresh token in the environment is no better (${code}): ${detail}`),
     failed(token, { verdict, lastAttempt }, before) {
       if (!verdict) return;
       const again = verdict.retryAt === null ? null : duration(verdict.retryAt - (lastAttempt?.at ?? 0));

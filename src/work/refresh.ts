@@ -1,10 +1,12 @@
 import { retryAfterOf, takeGrant } from '../ground/answer.js';
+import { environmentTokens, otherInEnvironment } from '../ground/environment-tokens.js';
 import type { Failure } from '../ground/failure.js';
 import type { Update } from '../ground/formats/format.js';
 import { afterCrash, afterFailure, afterSuccess, type History } from '../ground/history.js';
 import { type Exchange, failureOf, lifetimeOf, updateOf } from '../ground/outcome.js';
 import type { Asker } from '../ground/plan.js';
 import { isRecipe, type Recipe } from '../ground/recipe.js';
+import type { Secret } from '../ground/secret.js';
 import { labelOf, type Token } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { Digest } from '../ports/digest.js';
@@ -14,6 +16,7 @@ import type { Lock, Locks } from '../ports/locks.js';
 import type { Log } from '../ports/log.js';
 import type { HistoryStore, TokenReservation, TokenStore } from '../ports/stores.js';
 import type { Hosts } from './hosts.js';
+import { importMark } from './imports.js';
 import type { World } from './load.js';
 import { createRefreshLog } from './refresh-log.js';
 import { type Surveyed, type Surveyor, spendsOf } from './survey.js';
@@ -53,6 +56,8 @@ interface Case extends Surveyed {
   readonly asker: Asker;
   readonly lock: Lock;
   readonly spent: string;
+  /** What is sent in the stored refresh token's place, after the server has refused that one. */
+  readonly instead: { readonly refresh: Secret; readonly refusal: Failure } | null;
   /** Whether the program is being stopped: then nothing more is sent. */
   readonly stopped: () => boolean;
 }
@@ -74,14 +79,14 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const { recipe } = surveyed;
     if (!surveyed.plan.refresh || !isRecipe(recipe))
       return changed ? { outcome: 'adopted' } : { outcome: 'not_due', reason: surveyed.plan.reason };
-    return attempt({ ...surveyed, recipe, world, asker, lock, stopped, spent: spendsOf(token, digest) });
+    return attempt({ ...surveyed, recipe, world, asker, lock, stopped, spent: spendsOf(token, digest), instead: null });
   };
 
   const attempt = async (found: Case): Promise<Result> => {
-    const { token, recipe, spent } = found;
+    const { token, recipe, spent, instead } = found;
     const lost = found.history.pending?.spent === spent;
     if (lost) tell.answerWasLost(token);
-    else tell.begins(token, found.plan.reason);
+    else if (!instead) tell.begins(token, found.plan.reason);
     const history = lost ? afterCrash(found.history, found.subject) : found.history;
 
     const reservation = await reserve(found);
@@ -95,7 +100,9 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const now = clock.now();
     reached('answered');
     if (exchange.answer) hosts.measure(recipe.endpoint.host, exchange.answer, now);
-    const grant = exchange.answer && takeGrant(exchange.answer);
+    const granted = exchange.answer && takeGrant(exchange.answer);
+    // A refresh token that was not replaced goes on being the good one.
+    const grant = granted && instead ? { ...granted, refresh: granted.refresh ?? instead.refresh } : granted;
     const update = grant && updateOf(grant, now, hosts.skewOf(recipe.endpoint.host));
     // Kept before anything is said about the answer: this may be the only copy of the token in the world.
     const saved = update && (await saveForSure(token, reservation, update));
@@ -109,7 +116,23 @@ export function createRefresh(parts: RefreshParts): Refresh {
       await record({ ...history, pending: null });
       return { outcome: 'adopted' };
     }
-    return fail(found, history, failure, subject);
+    if (failure.kind === 'dead' && !instead) {
+      const other = fallback(found, history, failure);
+      if (other) return attempt(other);
+    }
+    if (instead) tell.fallbackFailed(token, failure);
+    return fail(found, history, instead?.refusal ?? failure, subject);
+  };
+
+  /** The same with the refresh token that the environment has, which is tried once; null when it has no other. */
+  const fallback = (found: Case, history: History, refusal: Failure): Case | null => {
+    const { token, world } = found;
+    const other = otherInEnvironment(token, environmentTokens(world.providers.values(), world.environment));
+    if (!other?.refresh || other.refresh.reveal() === token.refresh?.reveal()) return null;
+    const imported = importMark(other, digest);
+    if (history.imported === imported) return null;
+    tell.fallsBack(token, refusal, other.names);
+    return { ...found, history: { ...history, pending: null, imported }, instead: { refresh: other.refresh, refusal } };
   };
 
   /** Room for the successor, or why there is none. */
@@ -124,20 +147,24 @@ export function createRefresh(parts: RefreshParts): Refresh {
   };
 
   /** A durable note of the attempt, then the request; or why it was not sent. */
-  const ask = async ({ token, recipe, spent, lock, stopped }: Case, history: History): Promise<Exchange | Failure> => {
+  const ask = async (
+    { token, recipe, spent, instead, lock, stopped }: Case,
+    history: History,
+  ): Promise<Exchange | Failure> => {
     // Both may have come about while this one waited for its turn.
     if (stopped()) return { kind: 'local', code: 'not_now', detail: 'the program is being stopped' };
     if (hosts.heldUntil(recipe.endpoint.host, clock.now()) > clock.now()) {
       return { kind: 'local', code: 'not_now', detail: 'its host asked to be left alone until then' };
     }
     try {
-      await histories.write({ ...history, pending: { spent, at: clock.now() } });
+      // The store's own refresh token is not the one that a lost answer would have spent.
+      await histories.write({ ...history, pending: instead ? null : { spent, at: clock.now() } });
     } catch (error) {
       return localFailure(error);
     }
     reached('journaled');
     if (!lock.lost) {
-      const exchange = await endpoint.request(recipe, token.refresh);
+      const exchange = await endpoint.request(recipe, instead?.refresh ?? token.refresh);
       // At once, before the next one in the queue is sent.
       const wait = exchange.answer && retryAfterOf(exchange.answer, clock.now());
       if (wait !== null) hosts.hold(recipe.endpoint.host, clock.now() + wait);

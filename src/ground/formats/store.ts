@@ -1,8 +1,8 @@
-import { readMoment, writeMoment } from '../moment.js';
+import { type MomentStyle, readMoment, writeMoment } from '../moment.js';
 import { isRecord } from '../problem.js';
 import { fileStem, readToken, type Token } from '../token.js';
 import { updateFields } from './fields.js';
-import type { TokenFormat } from './format.js';
+import type { TokenFormat, Update } from './format.js';
 
 /** Many tokens in one file: `user_tokens` by user, and `client_credentials` of the client itself. */
 export const store: TokenFormat = {
@@ -23,11 +23,21 @@ export const store: TokenFormat = {
     return found;
   },
   update(document, at, update) {
-    const next = updateAt(document, at, (fields) => updateFields(fields, update));
-    const style = readMoment(document.last_updated)?.style;
-    return style ? { ...next, last_updated: writeMoment(update.now, style) } : next;
+    const stamp = at[0] === 'client_credentials' ? 'obtained_at' : 'refreshed_at';
+    const next = updateAt(document, at, (fields) => ({
+      ...updateFields(fields, update),
+      ...stamped(fields, stamp, update),
+    }));
+    return { ...next, ...stamped(document, 'last_updated', update) };
   },
 };
+
+/** When it was, in the style it had, else as Kroger's own store has it. */
+function stamped(fields: Readonly<Record<string, unknown>>, name: string, { now }: Update): Record<string, unknown> {
+  return { [name]: writeMoment(now, readMoment(fields[name])?.style ?? EPOCH) };
+}
+
+const EPOCH: MomentStyle = { kind: 'epoch', decimals: 6, text: false };
 
 /** `.kroger_tokens.json` is the store, and the provider, `kroger`. */
 function storeName(file: string): string {

@@ -1,0 +1,67 @@
+import { readMoment } from './moment.js';
+import { type Environment, fieldFromEnvironment, type Provider } from './provider.js';
+import { type Secret, secretOrNull } from './secret.js';
+import type { Token } from './token.js';
+
+/** A user's tokens that somebody has put into the environment, by the names that a provider's definition has for them. */
+export interface EnvironmentToken {
+  readonly provider: string;
+  /** The name, file and place that it belongs under. */
+  readonly name: string;
+  readonly file: string;
+  readonly at: readonly string[];
+  readonly access: Secret | null;
+  readonly refresh: Secret | null;
+  /** Epoch seconds; null when nothing is said. */
+  readonly expiresAt: number | null;
+  /** The names it was found under. */
+  readonly names: readonly string[];
+}
+
+/** The user of a store whose tokens nobody has given another name. */
+const DEFAULT_USER = 'user_default';
+
+/** Providers with users keep them in a store, the others have one token each. */
+export function environmentTokens(
+  providers: Iterable<Provider>,
+  environment: Environment,
+): readonly EnvironmentToken[] {
+  const found: EnvironmentToken[] = [];
+  for (const provider of providers) {
+    const field = (name: string): string | null => fieldFromEnvironment(name, provider, environment);
+    const access = secretOrNull(field('access_token'));
+    const refresh = secretOrNull(field('refresh_token'));
+    if (!access && !refresh) continue;
+    const inStore = provider.environment.user_id !== undefined;
+    const user = field('user_id') ?? DEFAULT_USER;
+    const stem = fileStemOf(provider.name);
+    found.push({
+      provider: provider.name,
+      name: inStore ? `${provider.name}:${user}` : provider.name,
+      file: inStore ? `.${stem}_tokens.json` : `.oauth-tokens/${stem}.json`,
+      at: inStore ? ['user_tokens', user] : [],
+      access,
+      refresh,
+      expiresAt: readMoment(field('expires_at'))?.at ?? null,
+      names: ['access_token', 'refresh_token', 'expires_at', 'user_id']
+        .filter((name) => field(name) !== null)
+        .flatMap((name) => provider.environment[name] ?? []),
+    });
+  }
+  return found;
+}
+
+/** The one in the environment that is another than the one stored. */
+export function otherInEnvironment(token: Token, from: readonly EnvironmentToken[]): EnvironmentToken | null {
+  const found = from.find(({ name }) => name === token.name);
+  return found && !sameToken(token, found) ? found : null;
+}
+
+/** Whether both hold the same: the refresh token, or where there is none the access token. */
+export function sameToken(token: Token, { access, refresh }: EnvironmentToken): boolean {
+  return refresh ? token.refresh?.reveal() === refresh.reveal() : token.access?.reveal() === access?.reveal();
+}
+
+function fileStemOf(provider: string): string {
+  return provider.replace(/[^A-Za-z0-9_.-]/g, '-');
+}
