@@ -56,7 +56,10 @@ const sdk = await build({
   ...bundling,
   stdin: {
     contents: `
-      export { SdkHttpError, SSEClientTransport, SseError, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+      export {
+        discoverAuthorizationServerMetadata, discoverOAuthServerInfo, extractWWWAuthenticateParams, registerClient,
+        SdkHttpError, selectResourceURL, SSEClientTransport, SseError, StreamableHTTPClientTransport,
+      } from '@modelcontextprotocol/client';
       export { StdioServerTransport } from '@modelcontextprotocol/server/stdio';`,
     resolveDir: root,
   },

@@ -9,6 +9,7 @@ import { commandHooks } from './adapters/hooks.js';
 import { diskLinks } from './adapters/links.js';
 import { lockedInstance } from './adapters/locks/instance.js';
 import { linkLocks } from './adapters/locks/link-locks.js';
+import { registrationFiles } from './adapters/registrations.js';
 import { systemdSupervisor } from './adapters/systemd.js';
 import { handlebarsTemplates } from './adapters/templates.js';
 import { tokenFiles } from './adapters/token-files.js';
@@ -81,6 +82,7 @@ export async function wire(on: Foundations): Promise<App> {
   const { timing, allowHttp } = settings;
   const survey = createSurveyor({ histories, digest: sha256, timing, allowHttp, hosts });
   const alarm = createAlarm(clock);
+  const endpoint = on.endpoint ?? lazyEndpoint;
 
   const loader = createLoader({
     own,
@@ -98,7 +100,7 @@ export async function wire(on: Foundations): Promise<App> {
   const refresh = createRefresh({
     store,
     histories,
-    endpoint: on.endpoint ?? lazyEndpoint,
+    endpoint,
     locks,
     hosts,
     survey,
@@ -146,6 +148,24 @@ export async function wire(on: Foundations): Promise<App> {
     },
     keep,
     imports,
+    async login() {
+      const [{ createLogin }, { sdkDiscovery }, { loopbackServer }, { desktopBrowser }, { loginSecrets }] =
+        await Promise.all([
+          import('./work/login.js'),
+          import('./adapters/mcp/discovery.js'),
+          import('./adapters/loopback.js'),
+          import('./adapters/browser.js'),
+          import('./adapters/login-secrets.js'),
+        ]);
+      const ports = {
+        discovery: sdkDiscovery(),
+        registrations: registrationFiles(own, documents, sha256),
+        loopback: loopbackServer,
+        browser: desktopBrowser,
+        secrets: loginSecrets,
+      };
+      return createLogin({ ports, endpoint, keep, clock });
+    },
     notify: createNotifier(hooks, root),
     hooks,
     supervisor: systemdSupervisor(process.env),
@@ -163,6 +183,10 @@ const lazyEndpoint: TokenEndpoint = {
   async request(recipe, refreshToken) {
     const { httpTokenEndpoint } = await import('./adapters/endpoint.js');
     return httpTokenEndpoint().request(recipe, refreshToken);
+  },
+  async exchange(client, parameters) {
+    const { httpTokenEndpoint } = await import('./adapters/endpoint.js');
+    return httpTokenEndpoint().exchange(client, parameters);
   },
 };
 

@@ -5,9 +5,8 @@ import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { ClientAuth } from 'oauth4webapi';
 import type { Answer } from '../ground/answer.js';
 import type { Exchange } from '../ground/outcome.js';
-import { isLoopback, type Recipe } from '../ground/recipe.js';
-import type { Secret } from '../ground/secret.js';
-import type { TokenEndpoint } from '../ports/endpoint.js';
+import { isLoopback } from '../ground/recipe.js';
+import type { ClientCredentials, TokenEndpoint } from '../ports/endpoint.js';
 
 export interface EndpointLimits {
   /** Seconds for the whole exchange. */
@@ -25,8 +24,17 @@ const ENDPOINT_LIMITS: EndpointLimits = { timeout: 60, answerBytes: 1024 * 1024 
 export function httpTokenEndpoint(limits: EndpointLimits = ENDPOINT_LIMITS): TokenEndpoint {
   return {
     async request(recipe, refreshToken) {
-      const request = await buildRequest(recipe, refreshToken);
-      return send(recipe.endpoint, request, limits);
+      const { grant, username, password } = recipe;
+      const parameters: Record<string, string> = { ...recipe.parameters, grant_type: grant };
+      if (grant === 'refresh_token') parameters.refresh_token = refreshToken?.reveal() ?? '';
+      if (grant === 'password') {
+        parameters.username = username ?? '';
+        parameters.password = password?.reveal() ?? '';
+      }
+      return send(recipe.endpoint, await buildRequest(recipe, parameters), limits);
+    },
+    async exchange(client, parameters) {
+      return send(client.endpoint, await buildRequest(client, parameters), limits);
     },
   };
 }
@@ -36,10 +44,14 @@ interface BuiltRequest {
   readonly body: string;
 }
 
-async function buildRequest(recipe: Recipe, refreshToken: Secret | null): Promise<BuiltRequest> {
+async function buildRequest(
+  client: ClientCredentials,
+  { grant_type, ...parameters }: Readonly<Record<string, string>>,
+): Promise<BuiltRequest> {
   const oauth = await import('oauth4webapi');
-  const server = { issuer: recipe.endpoint.origin, token_endpoint: recipe.endpoint.href };
-  const client = { client_id: recipe.clientId };
+  const url = client.endpoint.href;
+  const server = { issuer: client.endpoint.origin, token_endpoint: url, device_authorization_endpoint: url };
+  const who = { client_id: client.clientId };
   let built: BuiltRequest | undefined;
   const options = {
     [oauth.allowInsecureRequests]: true, // the recipe has decided that already
@@ -49,30 +61,15 @@ async function buildRequest(recipe: Recipe, refreshToken: Secret | null): Promis
       return {} as Response;
     },
   };
-  const authentication = clientAuthentication(recipe, oauth);
-  const parameters = { ...recipe.parameters };
-  switch (recipe.grant) {
-    case 'refresh_token':
-      await oauth.refreshTokenGrantRequest(server, client, authentication, refreshToken?.reveal() ?? '', {
-        ...options,
-        additionalParameters: parameters,
-      });
-      break;
-    case 'client_credentials':
-      await oauth.clientCredentialsGrantRequest(server, client, authentication, parameters, options);
-      break;
-    case 'password': {
-      const owner = { username: recipe.username ?? '', password: recipe.password?.reveal() ?? '' };
-      const all = { ...parameters, ...owner };
-      await oauth.genericTokenEndpointRequest(server, client, authentication, 'password', all, options);
-      break;
-    }
-  }
+  const authentication = clientAuthentication(client, oauth);
+  if (grant_type === undefined)
+    await oauth.deviceAuthorizationRequest(server, who, authentication, parameters, options);
+  else await oauth.genericTokenEndpointRequest(server, who, authentication, grant_type, parameters, options);
   if (!built) throw new Error('oauth4webapi built no request');
   return built;
 }
 
-function clientAuthentication(recipe: Recipe, oauth: typeof import('oauth4webapi')): ClientAuth {
+function clientAuthentication(recipe: ClientCredentials, oauth: typeof import('oauth4webapi')): ClientAuth {
   const secret = recipe.clientSecret?.reveal() ?? '';
   switch (recipe.authMethod) {
     case 'none':

@@ -47,6 +47,13 @@ export const LINK_FLAGS: readonly Flag[] = [
   { name: 'list', type: 'boolean', describe: 'Show the clients, where their files are, and whether they are linked' },
 ];
 
+export const LOGIN_FLAGS: readonly Flag[] = [
+  { name: 'device', type: 'boolean', describe: 'With a code that is typed in on another device' },
+  { name: 'browser', type: 'boolean', describe: 'Open a browser; --no-browser only prints the address [yes]' },
+  { name: 'scope', type: 'string', describe: '"SCOPE ..." to ask for, in place of what server and definition want' },
+  { name: 'redirect-uri', type: 'string', describe: 'URL that the client is registered with [a free port, /callback]' },
+];
+
 export const FORCE_FLAG: Flag = { name: 'force', type: 'boolean', describe: 'Also those that are parked or not due' };
 export const JSON_FLAG: Flag = { name: 'json', type: 'boolean', describe: 'Print JSON, for programs' };
 export const WATCH_FLAG: Flag = { name: 'watch', type: 'boolean', describe: 'Go on showing it as it changes' };

@@ -12,6 +12,7 @@ import type { Supervisor } from '../ports/supervisor.js';
 import type { Imports } from '../work/imports.js';
 import type { Keep } from '../work/keep.js';
 import type { Loader, World } from '../work/load.js';
+import type { Login } from '../work/login.js';
 import type { Publisher } from '../work/publish.js';
 import type { Refresher } from '../work/refresher.js';
 import type { Surveyed } from '../work/survey.js';
@@ -34,6 +35,8 @@ export interface App {
   look(): { readonly world: World; readonly surveyed: readonly Surveyed[] };
   /** Puts tokens in their place that a person or a login brings. */
   readonly keep: Keep;
+  /** What logs a person in; loaded only for that. */
+  login(): Promise<Login>;
   /** Moves the environment's tokens into the store. */
   readonly imports: Imports;
   /** Tells the hooks of a cycle. */

@@ -21,7 +21,6 @@ export interface EnvironmentToken {
 /** The user of a store whose tokens nobody has given another name. */
 const DEFAULT_USER = 'user_default';
 
-/** Providers with users keep them in a store, the others have one token each. */
 export function environmentTokens(
   providers: Iterable<Provider>,
   environment: Environment,
@@ -32,14 +31,9 @@ export function environmentTokens(
     const access = secretOrNull(field('access_token'));
     const refresh = secretOrNull(field('refresh_token'));
     if (!access && !refresh) continue;
-    const inStore = provider.environment.user_id !== undefined;
-    const user = field('user_id') ?? DEFAULT_USER;
-    const stem = fileStemOf(provider.name);
     found.push({
+      ...placeOf(provider.name, provider, environment),
       provider: provider.name,
-      name: inStore ? `${provider.name}:${user}` : provider.name,
-      file: inStore ? `.${stem}_tokens.json` : `.oauth-tokens/${stem}.json`,
-      at: inStore ? ['user_tokens', user] : [],
       access,
       refresh,
       expiresAt: readMoment(field('expires_at'))?.at ?? null,
@@ -49,6 +43,18 @@ export function environmentTokens(
     });
   }
   return found;
+}
+
+/** Where a user's token of a provider is kept: in its store when it has users, else in a file of its own. */
+export function placeOf(
+  name: string,
+  provider: Provider | null,
+  environment: Environment,
+): Pick<Token, 'name' | 'file' | 'at'> {
+  const stem = fileStemOf(name);
+  if (provider?.environment.user_id === undefined) return { name, file: `.oauth-tokens/${stem}.json`, at: [] };
+  const user = fieldFromEnvironment('user_id', provider, environment) ?? DEFAULT_USER;
+  return { name: `${name}:${user}`, file: `.${stem}_tokens.json`, at: ['user_tokens', user] };
 }
 
 /** The one in the environment that is another than the one stored. */
@@ -62,6 +68,7 @@ export function sameToken(token: Token, { access, refresh }: EnvironmentToken): 
   return refresh ? token.refresh?.reveal() === refresh.reveal() : token.access?.reveal() === access?.reveal();
 }
 
-function fileStemOf(provider: string): string {
-  return provider.replace(/[^A-Za-z0-9_.-]/g, '-');
+/** A provider's name as a part of a file's. */
+export function fileStemOf(provider: string): string {
+  return provider.replace(/[^A-Za-z0-9_.-]+/g, '-');
 }

@@ -4,7 +4,15 @@ import type { ProviderFile } from './file-types.js';
 export interface Provider {
   readonly name: string;
   readonly displayName: string;
+  /** RFC 8414; like the endpoints, with `{name}` placeholders. */
+  readonly issuer: string | null;
+  readonly authorizationEndpoint: string | null;
+  readonly deviceEndpoint: string | null;
   readonly tokenEndpoint: string;
+  /** Scopes that every login asks for. */
+  readonly scopes: readonly string[];
+  /** Additional parameters of the authorization request. */
+  readonly authorizeParameters: Readonly<Record<string, string>>;
   readonly grantType: GrantType | null;
   readonly authMethod: AuthMethod | null;
   /** Additional parameters of the token request. */
@@ -29,7 +37,12 @@ export function readProvider(file: ProviderFile): Provider {
   return {
     name: file.provider,
     displayName: file.display_name ?? file.provider,
+    issuer: file.issuer ?? null,
+    authorizationEndpoint: file.authorization_endpoint ?? null,
+    deviceEndpoint: file.device_authorization_endpoint ?? null,
     tokenEndpoint: file.token_endpoint,
+    scopes: file.scopes ?? [],
+    authorizeParameters: file.parameters?.authorize ?? {},
     grantType: file.grant_type ?? null,
     authMethod: file.token_endpoint_auth_method ?? null,
     tokenParameters: file.parameters?.token ?? {},

@@ -54,14 +54,7 @@ export function recipeFor(token: Token, sources: RecipeSources): Recipe | Unrefr
   const { provider, agent, environment } = sources;
   const egress = egressSet(token, environment);
   const missing: string[] = [];
-
-  const field = (name: string): string | null => {
-    for (const alias of [name, ...(provider?.aliases[name] ?? [])]) {
-      const value = token.fields[alias] ?? agent?.fields[alias];
-      if (value !== undefined) return value;
-    }
-    return egress[name] ?? fromEnvironment(name, provider, environment);
-  };
+  const field = fieldsOf(token, sources);
   const required = (name: string): string => {
     const value = field(name);
     if (value === null) missing.push(named(name, provider));
@@ -110,6 +103,21 @@ export function recipeFor(token: Token, sources: RecipeSources): Recipe | Unrefr
   if (scope !== null) parameters.scope = scope;
   const deadCodes = provider?.deadCodes ?? [];
   return { endpoint, grant, clientId, clientSecret, authMethod, username, password, parameters, deadCodes };
+}
+
+/** Where each field of a token comes from; null when nothing has it. */
+export function fieldsOf(
+  token: Token,
+  { provider, agent, environment }: RecipeSources,
+): (name: string) => string | null {
+  const egress = egressSet(token, environment);
+  return (name) => {
+    for (const alias of [name, ...(provider?.aliases[name] ?? [])]) {
+      const value = token.fields[alias] ?? agent?.fields[alias];
+      if (value !== undefined) return value;
+    }
+    return egress[name] ?? fromEnvironment(name, provider, environment);
+  };
 }
 
 export function isRecipe(recipe: Recipe | Unrefreshable): recipe is Recipe {

@@ -75,7 +75,8 @@ export function createRefreshLog(log: Log): RefreshLog {
 
 /** The command that brings a new token. */
 export function loginOf(token: Token): string {
-  return `token-refresher login ${token.provider ?? token.name}`;
+  // The provider's only token is found by its name; of a store, one user's is meant.
+  return `token-refresher login ${token.at.length > 0 ? token.name : (token.provider ?? token.name)}`;
 }
 
 function remedy(token: Token): string {

@@ -1,0 +1,120 @@
+import {
+  type AuthorizationServerMetadata,
+  discoverAuthorizationServerMetadata,
+  discoverOAuthServerInfo,
+  extractWWWAuthenticateParams,
+  registerClient,
+  selectResourceURL,
+} from '@modelcontextprotocol/client';
+import { secretOrNull } from '../../ground/secret.js';
+import type { Discovered, Discovery, Registration } from '../../ports/login.js';
+import { httpFetch } from './http-fetch.js';
+
+/** For each request; milliseconds. */
+const PATIENCE = 15_000;
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
+
+/** The first thing any client says, so that the server says whom it believes. */
+const KNOCK = JSON.stringify({
+  jsonrpc: '2.0',
+  id: 1,
+  method: 'initialize',
+  params: {
+    protocolVersion: '2025-11-25',
+    capabilities: {},
+    clientInfo: { name: 'mcp-token-refresher', version: '1' },
+  },
+});
+
+/** Discovery and registration as the MCP authorization specification of 2026-07-28 has them, by the official SDK. */
+export function sdkDiscovery(): Discovery {
+  const plainFetch = httpFetch();
+  const fetchFn = (url: string | URL, init: RequestInit = {}): Promise<Response> => {
+    return plainFetch(new URL(url), { ...init, signal: AbortSignal.timeout(PATIENCE) });
+  };
+  /** What the SDK needs to know of the server, to register with it. */
+  const metadataOf = new WeakMap<Discovered, AuthorizationServerMetadata>();
+
+  const found = (metadata: AuthorizationServerMetadata, resource: string | null, wanted: string | null): Discovered => {
+    const more: Readonly<Record<string, unknown>> = metadata;
+    const discovered = {
+      issuer: metadata.issuer,
+      authorizationEndpoint: textOf(metadata.authorization_endpoint),
+      deviceEndpoint: textOf(more.device_authorization_endpoint),
+      tokenEndpoint: metadata.token_endpoint,
+      registrationEndpoint: textOf(metadata.registration_endpoint),
+      authMethods: textsOf(metadata.token_endpoint_auth_methods_supported),
+      scopes: textsOf(metadata.scopes_supported),
+      wantedScope: wanted,
+      resource,
+      namesItself: more.authorization_response_iss_parameter_supported === true,
+      pkce: textsOf(metadata.code_challenge_methods_supported),
+    };
+    metadataOf.set(discovered, metadata);
+    return discovered;
+  };
+
+  return {
+    async ofServer(url) {
+      const response = await fetchFn(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+        body: KNOCK,
+      });
+      await response.body?.cancel();
+      const challenge = response.status === 401 ? extractWWWAuthenticateParams(response) : {};
+      const { resourceMetadataUrl } = challenge;
+      const info = await discoverOAuthServerInfo(url, { fetchFn, ...(resourceMetadataUrl && { resourceMetadataUrl }) });
+      if (!info.authorizationServerMetadata) {
+        throw new Error(`${url} (HTTP ${response.status}) names no authorization server whose metadata can be read`);
+      }
+      const { resourceMetadata } = info;
+      // Checks that the metadata speaks of this very server; the text is sent as it was written.
+      if (resourceMetadata) await selectResourceURL(url, NO_PROVIDER, resourceMetadata);
+      const scope = challenge.scope ?? (resourceMetadata?.scopes_supported?.join(' ') || null);
+      return found(info.authorizationServerMetadata, resourceMetadata?.resource ?? null, scope);
+    },
+    async ofIssuer(issuer) {
+      const metadata = await discoverAuthorizationServerMetadata(issuer, { fetchFn });
+      if (!metadata) throw new Error(`${issuer} tells nothing of itself under /.well-known/`);
+      return found(metadata, null, null);
+    },
+    async register(at, redirectUri, scope): Promise<Registration> {
+      const metadata = metadataOf.get(at);
+      const supported = at.authMethods.length === 0 || at.authMethods.includes('none');
+      const client = await registerClient(at.issuer, {
+        ...(metadata && { metadata }),
+        clientMetadata: {
+          client_name: 'token-refresher',
+          application_type: 'native',
+          // Required of everybody, also of those whom nobody is sent back to.
+          redirect_uris: [redirectUri ?? 'http://127.0.0.1/callback'],
+          grant_types: ['authorization_code', 'refresh_token', ...(redirectUri === null ? [DEVICE_GRANT] : [])],
+          response_types: ['code'],
+          token_endpoint_auth_method: supported ? 'none' : (at.authMethods[0] ?? 'none'),
+        },
+        ...(scope !== null && { scope }),
+        fetchFn,
+      });
+      const method = client.token_endpoint_auth_method ?? (client.client_secret ? 'client_secret_basic' : 'none');
+      return {
+        issuer: at.issuer,
+        clientId: client.client_id,
+        clientSecret: secretOrNull(client.client_secret),
+        authMethod: method === 'client_secret_basic' || method === 'client_secret_post' ? method : 'none',
+        redirectUri,
+      };
+    },
+  };
+}
+
+/** The SDK asks it only whether it knows better, and it does not. */
+const NO_PROVIDER = {} as Parameters<typeof selectResourceURL>[1];
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
+}

@@ -1,0 +1,50 @@
+import { fileNameFor } from '../ground/file-name.js';
+import { isRecord } from '../ground/problem.js';
+import { secretOrNull } from '../ground/secret.js';
+import type { Digest } from '../ports/digest.js';
+import type { Documents } from '../ports/documents.js';
+import { FileError, type Files } from '../ports/files.js';
+import type { Registration, Registrations } from '../ports/login.js';
+
+/** `.token-refresher/registrations/ISSUER.json`, readable by the owner alone: a client may have a secret. */
+export function registrationFiles(files: Files, documents: Documents, digest: Digest): Registrations {
+  const pathOf = (issuer: string): string => `.token-refresher/registrations/${fileNameFor(issuer, digest)}.json`;
+  const read = (issuer: string): unknown => {
+    try {
+      const parsed = documents.parse(files.read(pathOf(issuer)));
+      return 'value' in parsed ? parsed.value : null;
+    } catch (error) {
+      if (error instanceof FileError) return null;
+      throw error;
+    }
+  };
+  return {
+    of(issuer) {
+      const found = read(issuer);
+      if (!isRecord(found) || found.issuer !== issuer || typeof found.client_id !== 'string') return null;
+      const expires = found.client_secret_expires_at;
+      if (typeof expires === 'number' && expires !== 0 && expires * 1000 <= Date.now()) return null;
+      const method = found.token_endpoint_auth_method;
+      return {
+        issuer,
+        clientId: found.client_id,
+        clientSecret: secretOrNull(found.client_secret),
+        authMethod: method === 'client_secret_basic' || method === 'client_secret_post' ? method : 'none',
+        redirectUri: typeof found.redirect_uri === 'string' ? found.redirect_uri : null,
+      };
+    },
+    keep: (registration) =>
+      files.write(pathOf(registration.issuer), `${JSON.stringify(asFile(registration), null, 2)}\n`),
+    forget: (issuer) => files.remove(pathOf(issuer)),
+  };
+}
+
+function asFile({ issuer, clientId, clientSecret, authMethod, redirectUri }: Registration): object {
+  return {
+    issuer,
+    client_id: clientId,
+    ...(clientSecret && { client_secret: clientSecret.reveal() }),
+    token_endpoint_auth_method: authMethod,
+    redirect_uri: redirectUri,
+  };
+}

@@ -1,0 +1,72 @@
+import type { Authorization } from '../ground/login.js';
+import type { Exchange } from '../ground/outcome.js';
+import { isRecord } from '../ground/problem.js';
+import { foreignText } from '../ground/secret.js';
+import { readSeconds } from '../ground/token.js';
+import type { Clock } from '../ports/clock.js';
+import type { TokenEndpoint } from '../ports/endpoint.js';
+import { LoginError } from './authorization.js';
+
+export interface DeviceParts {
+  readonly endpoint: TokenEndpoint;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly tell: (message: string) => void;
+}
+
+const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
+/** RFC 8628 section 3.2: where the server says nothing. */
+const INTERVAL = 5;
+const LIFETIME = 600;
+/** RFC 8628 section 3.5: by so much more after each slow_down. */
+const SLOWER = 5;
+
+/** Shows a code, and asks until the person has typed it in elsewhere. Gives the last answer, good or bad. */
+export async function pollForToken(to: Authorization, parts: DeviceParts): Promise<Exchange> {
+  const { endpoint, clock, signal, tell } = parts;
+  const resource: Record<string, string> = to.resource === null ? {} : { resource: to.resource };
+  const asked = { ...(to.scope !== null && { scope: to.scope }), ...resource };
+  const first = await endpoint.exchange({ ...to, endpoint: new URL(to.deviceEndpoint ?? '') }, asked);
+  const begun = readBody(first);
+  const { device_code, user_code, verification_uri, verification_url, verification_uri_complete } = begun;
+  const address = verification_uri ?? verification_url; // the latter is Google's
+  if (typeof device_code !== 'string' || typeof user_code !== 'string' || typeof address !== 'string') {
+    const said = typeof begun.error === 'string' ? foreignText(begun.error, [to.clientSecret]) : null;
+    throw new LoginError(
+      `${new URL(to.deviceEndpoint ?? '').host} gave no code: ${said ?? first.trouble ?? 'its answer makes no sense'}`,
+    );
+  }
+  tell(`Open this address in a browser, on any device:\n\n  ${foreignText(address, [])}\n`);
+  tell(`and enter this code:  ${foreignText(user_code, [])}\n`);
+  if (typeof verification_uri_complete === 'string')
+    tell(`or open:  ${foreignText(verification_uri_complete, [], 2000)}\n`);
+  tell('Waiting for you to log in there; Ctrl-C gives up.');
+
+  const ends = clock.monotonic() + (readSeconds(begun.expires_in) ?? LIFETIME);
+  let interval = Math.max(readSeconds(begun.interval) ?? INTERVAL, 0);
+  for (;;) {
+    await clock.sleep(interval, signal);
+    if (signal.aborted) throw new LoginError('given up');
+    if (clock.monotonic() > ends) throw new LoginError('nobody entered the code in time; log in again');
+    const exchange = await endpoint.exchange(
+      { ...to, endpoint: to.tokenEndpoint },
+      { ...to.tokenParameters, ...resource, grant_type: GRANT, device_code },
+    );
+    const { error } = readBody(exchange);
+    if (error === 'slow_down') interval += SLOWER;
+    // RFC 8628 section 3.5: less often after a connection that timed out.
+    else if (!exchange.answer?.complete) interval = Math.min(interval * 2 || INTERVAL, 60);
+    else if (error === 'access_denied') throw new LoginError('the login was refused: access_denied');
+    else if (error === 'expired_token') throw new LoginError('nobody entered the code in time; log in again');
+    else if (error !== 'authorization_pending') return exchange;
+  }
+}
+
+function readBody({ answer }: Exchange): Readonly<Record<string, unknown>> {
+  try {
+    const document: unknown = JSON.parse(answer?.body ?? '');
+    return isRecord(document) ? document : {};
+  } catch {
+    return {};
+  }
+}
