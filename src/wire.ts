@@ -148,6 +148,9 @@ export async function wire(on: Foundations): Promise<App> {
     },
     keep,
     imports,
+    prompt: async () => (await import('./adapters/terminal-prompt.js')).terminalPrompt(),
+    readInput: async () => (await import('./adapters/terminal-prompt.js')).standardInput,
+    trial: async () => (await import('./adapters/mcp/trial.js')).tryToken,
     async login() {
       const [{ createLogin }, { sdkDiscovery }, { loopbackServer }, { desktopBrowser }, { loginSecrets }] =
         await Promise.all([

@@ -9,6 +9,7 @@ import {
   LOGIN_FLAGS,
   ROOT_FLAGS,
   RUN_FLAGS,
+  SETUP_FLAGS,
   WATCH_FLAG,
 } from './flags.js';
 
@@ -141,6 +142,16 @@ export const COMMANDS: readonly Command[] = [
     asRunning: true,
     lasts: true,
     load: async () => (await import('./login.js')).login,
+  },
+  {
+    usage: 'setup',
+    describe: 'Take tokens that you have already: asks for each, hidden, or reads one as JSON',
+    flags: [...LOOK, ...LOG_FLAGS, ...SETUP_FLAGS, JSON_FLAG],
+    example: ['$0 setup --name readonly --json < tokens.json', 'without a terminal'],
+    logs: true,
+    asRunning: true,
+    lasts: false,
+    load: async () => (await import('./setup.js')).setup,
   },
   {
     usage: 'import-env',

@@ -47,6 +47,10 @@ export const LINK_FLAGS: readonly Flag[] = [
   { name: 'list', type: 'boolean', describe: 'Show the clients, where their files are, and whether they are linked' },
 ];
 
+export const SETUP_FLAGS: readonly Flag[] = [
+  { name: 'name', type: 'array', describe: "NAME of a mode or a token, or a server's key, repeatable [all of them]" },
+];
+
 export const LOGIN_FLAGS: readonly Flag[] = [
   { name: 'device', type: 'boolean', describe: 'With a code that is typed in on another device' },
   { name: 'browser', type: 'boolean', describe: 'Open a browser; --no-browser only prints the address [yes]' },

@@ -46,7 +46,7 @@ export async function parseCall(argv: readonly string[], version: string, column
         return builder.example(...command.example).group(['help', 'version'], 'Other:');
       },
       ({ _, name, server, client }) => {
-        const given = name ?? server ?? client;
+        const given = command.usage.includes(' ') ? (name ?? server ?? client) : undefined;
         const words = given === undefined ? [] : Array.isArray(given) ? given.map(String) : [String(given)];
         called = { command, words: [...words, ..._.slice(index === 0 ? 0 : 1).map(String)] };
       },
@@ -91,7 +91,8 @@ function checkedFlags(command: Command, parsed: Readonly<Record<string, unknown>
   const known = command.flags.map(({ name }) => name);
   const flags: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(parsed)) {
-    if (['_', '$0', 'help', 'version', 'name', 'server', 'client'].includes(name) || value === undefined) continue;
+    const word = ['name', 'server', 'client'].includes(name) && !known.includes(name);
+    if (word || ['_', '$0', 'help', 'version'].includes(name) || value === undefined) continue;
     if (!known.includes(name)) {
       const dashes = name.length === 1 ? '-' : '--';
       throw new UsageError(`${nameOf(command)} has no flag ${dashes}${name}${didYouMean(name, known)}`);

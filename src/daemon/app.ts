@@ -8,6 +8,7 @@ import type { Instance } from '../ports/instance.js';
 import type { Links } from '../ports/links.js';
 import type { Log } from '../ports/log.js';
 import type { McpTransports } from '../ports/mcp.js';
+import type { Prompt, ReadInput, Trial } from '../ports/prompt.js';
 import type { Supervisor } from '../ports/supervisor.js';
 import type { Imports } from '../work/imports.js';
 import type { Keep } from '../work/keep.js';
@@ -37,6 +38,11 @@ export interface App {
   readonly keep: Keep;
   /** What logs a person in; loaded only for that. */
   login(): Promise<Login>;
+  /** The person at the terminal; null when there is none. */
+  prompt(): Promise<Prompt | null>;
+  readInput(): Promise<ReadInput>;
+  /** What tries a token at its server. */
+  trial(): Promise<Trial>;
   /** Moves the environment's tokens into the store. */
   readonly imports: Imports;
   /** Tells the hooks of a cycle. */

@@ -9,22 +9,11 @@ import {
 import { secretOrNull } from '../../ground/secret.js';
 import type { Discovered, Discovery, Registration } from '../../ports/login.js';
 import { httpFetch } from './http-fetch.js';
+import { KNOCK, KNOCK_HEADERS } from './knock.js';
 
 /** For each request; milliseconds. */
 const PATIENCE = 15_000;
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
-
-/** The first thing any client says, so that the server says whom it believes. */
-const KNOCK = JSON.stringify({
-  jsonrpc: '2.0',
-  id: 1,
-  method: 'initialize',
-  params: {
-    protocolVersion: '2025-11-25',
-    capabilities: {},
-    clientInfo: { name: 'mcp-token-refresher', version: '1' },
-  },
-});
 
 /** Discovery and registration as the MCP authorization specification of 2026-07-28 has them, by the official SDK. */
 export function sdkDiscovery(): Discovery {
@@ -58,7 +47,7 @@ export function sdkDiscovery(): Discovery {
     async ofServer(url) {
       const response = await fetchFn(url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+        headers: KNOCK_HEADERS,
         body: KNOCK,
       });
       await response.body?.cancel();
