@@ -66,7 +66,7 @@ export async function wire(on: Foundations): Promise<App> {
     writtenInPlace.add(path);
     log.warning(
       'CONFIG',
-      `${path}: cannot be replaced, being a mount of its own, and is written in place; mount its folder instead`,
+      `${path}: cannot be replaced, being a mount of its own or protected by its folder, and is written in place; mount its folder instead`,
       { file: path },
     );
   });

@@ -27,8 +27,11 @@ const opened = promisify(open);
 const synced = promisify(fsync);
 const renamed = promisify(rename);
 
-/** What rename says of a file that is a mount point of its own, as in `docker run -v file:file`. */
-const NO_RENAME = new Set(['EBUSY', 'EXDEV']);
+/**
+ * What rename says of a file that is a mount point of its own, as in `docker run -v file:file`, and where the folder
+ * keeps its files from others than their owners. They may be open to writing all the same.
+ */
+const NO_RENAME = new Set(['EBUSY', 'EXDEV', 'EPERM', 'EACCES']);
 
 /** A file that is to be replaced, and the temporary one beside it that will take its place. */
 interface Replacement {
