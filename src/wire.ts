@@ -95,7 +95,13 @@ export async function wire(on: Foundations): Promise<App> {
     tokenFiles: settings.tokenFiles,
     ...(on.servers && { servers: on.servers }),
   });
-  const render = createRender({ documents, templates, parseToml: readToml, settings, self: on.self });
+  const render = createRender({
+    documents,
+    templates,
+    parseToml: readToml,
+    settings,
+    self: settings.clientCommand ?? on.self,
+  });
   const publisher = createPublisher({ files: own, templates, render, settings });
   const refresh = createRefresh({
     store,

@@ -20,6 +20,7 @@ export const CYCLE_FLAGS: readonly Flag[] = [
   { name: 'registry-url', type: 'string', describe: 'The gateway that servers are reached through [REGISTRY_URL]' },
   { name: 'delivery', type: 'string', describe: 'live, http or env [TOKEN_DELIVERY; live]' },
   { name: 'outputs', type: 'string', describe: 'NAME,... [TOKEN_OUTPUTS; mcp.json,vscode_mcp.json,roo_mcp.json]' },
+  { name: 'client-command', type: 'string', describe: 'CMD by which clients call this program [CLIENT_COMMAND]' },
   { name: 'token-files', type: 'array', describe: 'GLOB of more token files, repeatable [TOKEN_FILES]' },
   { name: 'allow-http', type: 'boolean', describe: 'Send secrets to token endpoints without TLS' },
 ];

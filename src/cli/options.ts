@@ -56,6 +56,7 @@ export function settingsOf(root: string, flags: Flags, environment: Environment)
       change: words(source('on-change', 'ON_CHANGE')),
       'login-needed': words(source('on-login-needed', 'ON_LOGIN_NEEDED')),
     },
+    clientCommand: words(source('client-command', 'CLIENT_COMMAND')),
     allowHttp: flags['allow-http'] === true,
     tokenFiles:
       Array.isArray(globs) && globs.length > 0

@@ -13,6 +13,8 @@ export interface Settings {
   readonly registryUrl: string | null;
   /** Whether the registry URL came as a flag, so that commands written into outputs must repeat it. */
   readonly registryUrlFromFlag: boolean;
+  /** How clients call this program, in words; null for the way it was called itself. */
+  readonly clientCommand: readonly string[] | null;
   readonly allowHttp: boolean;
   /** Commands to run at an event, in words; null for none. */
   readonly hooks: { readonly change: readonly string[] | null; readonly 'login-needed': readonly string[] | null };

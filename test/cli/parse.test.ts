@@ -57,6 +57,7 @@ describe('settings', () => {
       registryUrl: null,
       registryUrlFromFlag: false,
       hooks: { change: null, 'login-needed': null },
+      clientCommand: null,
       allowHttp: false,
       tokenFiles: ['.kroger_tokens.json', '.mcp_tokens_*.json'],
     });
