@@ -20,8 +20,13 @@ export function createAlarm(clock: Clock): Alarm {
   let wake: (() => void) | null = null;
   const sleep = async (seconds: number, signal: AbortSignal): Promise<void> => {
     const waking = new AbortController();
-    wake = () => waking.abort();
-    await clock.sleep(seconds, AbortSignal.any([signal, waking.signal]));
+    const end = (): void => waking.abort();
+    wake = end;
+    // Not AbortSignal.any: each call of it leaves something behind with a signal that outlives it.
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
+    await clock.sleep(seconds, waking.signal);
+    signal.removeEventListener('abort', end);
     wake = null;
   };
   return {
