@@ -1,55 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, fstatSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Step } from '../../src/work/refresh.js';
 import { appFor } from '../fixtures/app.js';
 import { FaultServer } from '../fixtures/fault-server.js';
 import { run, start, until } from '../fixtures/program.js';
 import { Root } from '../fixtures/root.js';
+import { MOUNTS, mount, SmallRoot } from '../fixtures/small-root.js';
 
 const FILE = '.oauth-tokens/fault-thing-egress.json';
-const mount = (...args: string[]): boolean => spawnSync('mount', args).status === 0;
-
-const MOUNTS = ((): boolean => {
-  const folder = mkdtempSync(join(tmpdir(), 'token-refresher-mount-'));
-  const can = mount('-t', 'tmpfs', 'tmpfs', folder);
-  if (can) spawnSync('umount', [folder]);
-  rmSync(folder, { recursive: true });
-  return can;
-})();
-
-/** A root on a file system of its own that is small. */
-class SmallRoot extends Root {
-  constructor() {
-    super();
-    if (!mount('-t', 'tmpfs', '-o', 'size=128k,mode=700', 'tmpfs', this.path)) throw new Error('cannot mount');
-    onTestFinished(() => void spawnSync('umount', ['-l', this.path]));
-  }
-
-  /** Writes until there is no room for more than so many bytes. */
-  fill(room = 0): void {
-    const file = openSync(this.full('filler'), 'a');
-    for (const size of [4096, 1]) {
-      try {
-        for (;;) writeSync(file, Buffer.alloc(size));
-      } catch {
-        // Full.
-      }
-    }
-    ftruncateSync(file, fstatSync(file).size - room);
-    closeSync(file);
-  }
-
-  free(): void {
-    this.remove('filler');
-  }
-
-  setReadOnly(readOnly: boolean): void {
-    if (!mount('-o', `remount,${readOnly ? 'ro' : 'rw'}`, this.path)) throw new Error('cannot remount');
-  }
-}
 
 const TROUBLES = [
   {
