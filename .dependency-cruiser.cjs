@@ -26,7 +26,7 @@ module.exports = {
     rule('faces-import-down', { path: '^src/cli/' }, only('^src/(cli|bridge|daemon|work)/', ground, ports)),
     rule(
       'only-the-roof-imports-adapters',
-      { path: '^src/', pathNot: ['^src/(main|wire)\\.ts$', '^src/adapters/'] },
+      { path: '^src/', pathNot: ['^src/(main|wire|library)\\.ts$', '^src/adapters/'] },
       { path: '^src/adapters/' },
     ),
     rule('nothing-unresolved', {}, { couldNotResolve: true, pathNot: '^node:' }),

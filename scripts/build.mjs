@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import fastGlob from 'fast-glob';
+import ts from 'typescript';
 import { compileSchemas } from './compile-schemas.mjs';
 import { compileTemplates } from './compile-templates.mjs';
 
@@ -23,6 +24,19 @@ function sourceId() {
   const hash = createHash('sha256');
   for (const file of fastGlob.sync('{src,schemas}/**/*', { cwd: root }).sort()) hash.update(readFileSync(root + file));
   return hash.digest('hex').slice(0, 12);
+}
+
+/** What programs import: names for ESM, and the types of those names. */
+async function declareLibrary() {
+  await writeFile(`${root}dist/library.mjs`, "export { getTokenManager, TokenError } from './library.cjs';\n");
+  await mkdir(`${root}dist/ground`);
+  for (const name of ['library', 'ground/file-types']) {
+    const { outputText } = ts.transpileDeclaration(readFileSync(`${root}src/${name}.ts`, 'utf8'), {
+      fileName: `${name}.ts`,
+      compilerOptions: { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022, strict: true },
+    });
+    await writeFile(`${root}dist/${name}.d.ts`, outputText);
+  }
 }
 
 const bundling = {
@@ -65,11 +79,20 @@ const sdk = await build({
   },
   outfile: 'dist/mcp-sdk.cjs',
 });
+const library = await build({
+  ...bundling,
+  entryPoints: ['src/library.ts'],
+  outfile: 'dist/library.cjs',
+  plugins: [sdkApart],
+});
 const [program = ''] = bundle.outputFiles.filter(({ path }) => path.endsWith('program.cjs')).map(({ text }) => text);
 const id = createHash('sha256').update(program).digest('hex').slice(0, 12);
 await rm(`${root}dist`, { recursive: true, force: true });
 await mkdir(`${root}dist`);
-for (const { path, contents } of [...bundle.outputFiles, ...sdk.outputFiles]) await writeFile(path, contents);
+for (const { outputFiles } of [bundle, sdk, library]) {
+  for (const { path, contents } of outputFiles) await writeFile(path, contents);
+}
+await declareLibrary();
 // V8 tells a compiled form from another one's source by its length alone: hence the id in its name.
 await build({
   ...options,

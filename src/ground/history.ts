@@ -67,6 +67,7 @@ const CONFIRM_AFTER = 5 * 60;
 const LOST_RETRIES = [2, 15] as const;
 const BACKOFF_FIRST = 5;
 const BACKOFF_MOST = 15 * 60;
+const LOCAL_MOST = 60;
 const BRAKE_WINDOW = 600;
 const BRAKE_COUNT = 20;
 
@@ -115,6 +116,8 @@ function pauseAfter(
     case 'lost':
       return LOST_RETRIES[lost - 1] ?? backoff(count - LOST_RETRIES.length, random);
     case 'local':
+      // Nothing was sent, and no server has to be spared.
+      return Math.min(backoff(count, random), LOCAL_MOST);
     case 'transient':
       return backoff(count, random);
   }

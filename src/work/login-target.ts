@@ -28,7 +28,8 @@ export function loginTarget(name: string, world: World, listings: readonly Listi
   if (token) return forToken(name, token, world, listings);
   const linked = world.servers.find((one) => one.token === name);
   if (linked) return { ...forServer(linked, world), name };
-  return world.providers.has(name) ? forProvider(name, world) : null;
+  const known = world.providers.has(name) || world.tokens.some(({ provider }) => provider === name);
+  return known ? forProvider(name, world) : null;
 }
 
 /** Everything that `loginTarget` knows. */

@@ -33,6 +33,7 @@ describe('how long a failure is waited for', () => {
     ['transient, then lost', ['transient', 'lost', 'lost'], [2.5, 2, 15]],
     ['transient, then dead: confirmed', ['transient', 'dead', 'dead'], [2.5, 300, null]],
     ['local: as transient', ['local', 'local'], [2.5, 5]],
+    ['local: but never for longer than a minute', Array(8).fill('local'), [2.5, 5, 10, 20, 40, 60, 60, 60]],
   ])('%s', (_name, kinds, expected) => {
     expect(pauses(kinds)).toEqual(expected);
   });

@@ -1,0 +1,37 @@
+import { isRecipe } from '../ground/recipe.js';
+import type { Secret } from '../ground/secret.js';
+import type { Surveyed } from '../work/survey.js';
+import type { App } from './app.js';
+
+/** A token as it is once it has been refreshed, where it was due. */
+export interface Freshened {
+  readonly surveyed: Surveyed;
+  /** Null when it cannot be used: then `trouble` says why. */
+  readonly access: Secret | null;
+  readonly trouble: string | null;
+}
+
+/** The token of this name, refreshed first if it is due; null when there is none. */
+export async function freshToken(app: App, name: string): Promise<Freshened | null> {
+  const { world, surveyed } = app.look();
+  const before = surveyed.find(({ token }) => token.name === name);
+  if (!before) return null;
+  const trouble = await refreshIfDue(app, before, world);
+  const now = app.look().surveyed.find(({ token }) => token.name === name) ?? before;
+  const { token, plan, expiresAt } = now;
+  const expired = expiresAt !== null && expiresAt <= app.clock.now();
+  if (!expired && token.rendered) return { surveyed: now, access: token.rendered, trouble: null };
+  return { surveyed: now, access: null, trouble: trouble ?? token.unrenderable ?? plan.reason };
+}
+
+/** What went wrong, or null. A token that has time left is good enough meanwhile. */
+async function refreshIfDue(
+  app: App,
+  { token, recipe, plan }: Surveyed,
+  world: ReturnType<App['look']>['world'],
+): Promise<string | null> {
+  if (!isRecipe(recipe)) return recipe.reason;
+  if (!plan.refresh) return plan.state === 'valid' ? null : plan.reason;
+  const result = await app.refresher.refresh(token, recipe.endpoint.host, world, 'schedule');
+  return result.outcome === 'failed' ? result.failure.detail : null;
+}
