@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { call } from '../fixtures/command.js';
 import { FaultServer, refusal } from '../fixtures/fault-server.js';
-import { run } from '../fixtures/program.js';
 import { Root } from '../fixtures/root.js';
 
 const STORE = '.kroger_tokens.json';
@@ -37,7 +37,7 @@ test('moves into the store once, at start and when told, and .env stays as it is
     .map(([name, value]) => `${name}=${value}`)
     .join('\n');
   root.write('.env', dotenv);
-  const { code, stdout, stderr } = await run(root.path, ['import-env']);
+  const { code, stdout, stderr } = await call(root, ['import-env']).ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(/^kroger:user_default \(\.kroger_tokens\.json\): imported; from KROGER_USER_ACCESS_TOKEN/);
   expect(stdout + root.text('token_refresher.log')).not.toContain('made-up');
@@ -55,16 +55,16 @@ test('moves into the store once, at start and when told, and .env stays as it is
   expect(root.text('.env')).toBe(dotenv);
 
   // Once: what is deleted afterwards stays deleted, and what was rotated stays rotated.
-  expect((await run(root.path, ['import-env'])).stdout).toContain('already there');
+  expect((await call(root, ['import-env']).ended).stdout).toContain('already there');
   root.write(STORE, { user_tokens: {}, last_updated: 1 });
-  expect((await run(root.path, ['--once'])).code).toBe(0);
+  expect((await call(root, ['--once']).ended).code).toBe(0);
   expect(root.json(STORE).user_tokens).toEqual({});
 });
 
 test('the daemon does so at its start, under the name of the user that the environment has', async () => {
   const root = kroger(new Root(), 'https://login.test/token');
   root.write(STORE, { user_tokens: { other: { access_token: 'made-up-other', expires_at: LATER } } });
-  const { code } = await run(root.path, ['--once'], { ...GIVEN, KROGER_HARDCODED_USER_ID: 'user_7' });
+  const { code } = await call(root, ['--once'], { ...GIVEN, KROGER_HARDCODED_USER_ID: 'user_7' }).ended;
   expect(code).toBe(0);
   expect(Object.keys(root.json(STORE).user_tokens)).toEqual(['other', 'user_7']);
   expect(root.text('token_refresher.log')).toMatch(/INFO - SCAN - \.kroger_tokens\.json: moved kroger:user_7/);
@@ -79,10 +79,10 @@ test('never over something newer; over something older', async () => {
     scope: 'kept',
   };
   root.write(STORE, { user_tokens: { user_default: { ...stored, expires_at: LATER + 1 } } });
-  expect((await run(root.path, ['import-env'], GIVEN)).stdout).toContain('left: the store has one that is no older');
+  expect((await call(root, ['import-env'], GIVEN).ended).stdout).toContain('left: the store has one that is no older');
   expect(root.json(STORE).user_tokens.user_default.access_token).toBe('made-up-stored');
   root.write(STORE, { user_tokens: { user_default: stored } });
-  expect((await run(root.path, ['import-env', '--json'], GIVEN)).stdout).toContain('"imported"');
+  expect((await call(root, ['import-env', '--json'], GIVEN).ended).stdout).toContain('"imported"');
   expect(root.json(STORE).user_tokens.user_default).toMatchObject({
     access_token: 'made-up-env-access',
     scope: 'kept',
@@ -96,7 +96,7 @@ test('a stored token that is dead falls back to the one in the environment, once
   const dead = { access_token: 'made-up-stored', refresh_token: 'made-up-dead', expires_at: 1_700_000_000 };
   root.write(STORE, { user_tokens: { user_default: dead }, last_updated: 1 });
   const environment = { ...CLIENT, KROGER_USER_REFRESH_TOKEN: server.newest };
-  expect(await run(root.path, ['--once'], environment)).toMatchObject({ code: 0, stderr: '' });
+  expect(await call(root, ['--once'], environment).ended).toMatchObject({ code: 0, stderr: '' });
   expect(server.asked.map(({ spent }) => spent)).toEqual(['made-up-dead', environment.KROGER_USER_REFRESH_TOKEN]);
   expect(root.json(STORE).user_tokens.user_default.refresh_token).toBe(server.newest);
   expect(root.text('token_refresher.log')).toMatch(
@@ -112,8 +112,8 @@ test('one in the environment that is no better is tried once, and what is stored
   root.write(STORE, { user_tokens: { user_default: dead } });
   const environment = { ...CLIENT, KROGER_USER_REFRESH_TOKEN: 'made-up-as-dead' };
   for (let n = 0; n < 3; n += 1) server.next.push(refusal('invalid_grant'));
-  expect(await run(root.path, ['--once'], environment)).toMatchObject({ code: 1 });
-  expect(await run(root.path, ['refresh', 'kroger:user_default', '--force'], environment)).toMatchObject({ code: 1 });
+  expect(await call(root, ['--once'], environment).ended).toMatchObject({ code: 1 });
+  expect(await call(root, ['refresh', 'kroger:user_default', '--force'], environment).ended).toMatchObject({ code: 1 });
   expect(server.asked.map(({ spent }) => spent)).toEqual(['made-up-dead', 'made-up-as-dead', 'made-up-dead']);
   expect(root.json(STORE).user_tokens.user_default).toEqual(dead);
 });

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { expect, onTestFinished, test } from 'vitest';
 import { startAuthorizationServer } from '../fixtures/authorization-server.js';
-import { startLogin } from '../fixtures/login.js';
+import { startLoginProcess } from '../fixtures/login.js';
 import { startProtectedServer } from '../fixtures/protected-server.js';
 import { define, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
@@ -18,7 +18,7 @@ test.skipIf(!existsSync(CHROMIUM))('a real browser logs in', { timeout: 60_000 }
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
   onTestFinished(() => browser.close());
   const page = await browser.newPage();
-  const login = await startLogin(root, ['login', 'thing']);
+  const login = startLoginProcess(root, ['login', 'thing']);
   await page.goto(await login.address);
   await page.getByText('You are logged in').waitFor();
   expect(await login.ended).toMatchObject({ code: 0 });

@@ -32,7 +32,7 @@ async function loginMeets(behaviour: Behaviour, root = new Root()) {
   define(root, 'thing.json', { ...open('thing'), auth_type: 'oauth', auth_provider: 'acme' });
   const credentials = { ACME_ID: 'client-1', ACME_SECRET: 'made-up-client-secret' };
   // The address that is told is the authorization endpoint's; its server is not needed for what comes after.
-  const login = await startLogin(root, ['login', 'thing'], credentials);
+  const login = startLogin(root, ['login', 'thing'], credentials);
   const address = new URL(await login.address);
   const answer = new URLSearchParams({ code: 'made-up-code', state: address.searchParams.get('state') ?? '' });
   const page = await fetch(`${address.searchParams.get('redirect_uri')}?${answer}`);

@@ -4,7 +4,8 @@ import {
   type ClientAuthentication,
   startAuthorizationServer,
 } from '../fixtures/authorization-server.js';
-import { startLogin } from '../fixtures/login.js';
+import { call } from '../fixtures/command.js';
+import { startLogin, startLoginProcess } from '../fixtures/login.js';
 import { Person } from '../fixtures/person.js';
 import { run, until } from '../fixtures/program.js';
 import { startProtectedServer } from '../fixtures/protected-server.js';
@@ -37,7 +38,7 @@ describe.each<ClientAuthentication>(['client_secret_basic', 'client_secret_post'
       const root = new Root();
       const server = await startAuthorizationServer();
       const environment = registered(root, server, method, { parameters: { authorize: { audience: 'api' } } });
-      const login = await startLogin(root, ['login', 'thing'], environment);
+      const login = startLogin(root, ['login', 'thing'], environment);
       const page = await new Person().visit(await login.address);
       expect(page).toContain('You are logged in');
       const { code, stdout, stderr } = await login.ended;
@@ -73,7 +74,7 @@ test('with a code, on another device', async () => {
   const root = new Root();
   const server = await startAuthorizationServer();
   const environment = registered(root, server, 'client_secret_basic');
-  const login = await startLogin(root, ['login', 'thing', '--device'], environment);
+  const login = startLogin(root, ['login', 'thing', '--device'], environment);
   const address = await until(() => /or open:\s+(\S+)/.exec(login.said.stderr)?.[1], 'the address');
   expect(login.said.stderr).toMatch(/and enter this code:\s+[A-Z-]{9}/);
   await new Person().visit(address);
@@ -91,7 +92,7 @@ describe('a server that nobody has told us about', () => {
     const server = await startAuthorizationServer();
     const url = await startProtectedServer({ issuer: server.issuer, challenge, ...(challenge && { scope: 'write' }) });
     define(root, 'thing.json', { ...open('thing'), mcp_endpoint: url, auth_type: 'oauth' });
-    const first = await startLogin(root, ['login', 'thing']);
+    const first = startLogin(root, ['login', 'thing']);
     await new Person().visit(await first.address);
     expect(await first.ended).toMatchObject({ code: 0 });
     expect(server.registered).toHaveLength(1);
@@ -110,7 +111,7 @@ describe('a server that nobody has told us about', () => {
       refresh_token: expect.any(String),
     });
 
-    const second = await startLogin(root, ['login', 'thing']);
+    const second = startLogin(root, ['login', 'thing']);
     await new Person().visit(await second.address);
     expect(await second.ended).toMatchObject({ code: 0 });
     expect(server.registered).toHaveLength(1);
@@ -123,7 +124,7 @@ describe('a server that nobody has told us about', () => {
     const { issuer } = await startAuthorizationServer();
     const url = await startProtectedServer({ issuer, resource: 'https://elsewhere.test/mcp' });
     define(root, 'thing.json', { ...open('thing'), mcp_endpoint: url, auth_type: 'oauth' });
-    const { code, stderr } = await run(root.path, ['login', 'thing']);
+    const { code, stderr } = await call(root, ['login', 'thing']).ended;
     expect(code).toBe(1);
     expect(stderr).toMatch(/elsewhere\.test.*nothing was written/);
   });
@@ -133,7 +134,7 @@ describe('a server that nobody has told us about', () => {
     const { issuer } = await startAuthorizationServer();
     const url = await startProtectedServer({ issuer: issuer.replace('127.0.0.1', 'localhost') });
     define(root, 'thing.json', { ...open('thing'), mcp_endpoint: url, auth_type: 'oauth' });
-    const { code, stderr } = await run(root.path, ['login', 'thing']);
+    const { code, stderr } = await call(root, ['login', 'thing']).ended;
     expect(code).toBe(1);
     expect(stderr).toMatch(/issuer/i);
   });
@@ -143,7 +144,7 @@ describe('nothing is written, and the reason said, when', () => {
   test('the person refuses', async () => {
     const root = new Root();
     const server = await startAuthorizationServer({ visitors: 'refused' });
-    const login = await startLogin(root, ['login', 'thing'], registered(root, server, 'none'));
+    const login = startLogin(root, ['login', 'thing'], registered(root, server, 'none'));
     expect(await new Person().visit(await login.address)).toContain('access_denied');
     const { code, stderr } = await login.ended;
     expect(code).toBe(1);
@@ -154,7 +155,7 @@ describe('nothing is written, and the reason said, when', () => {
   test('an answer comes of another login, or from another issuer', async () => {
     const root = new Root();
     const server = await startAuthorizationServer();
-    const login = await startLogin(root, ['login', 'thing'], registered(root, server, 'none'));
+    const login = startLogin(root, ['login', 'thing'], registered(root, server, 'none'));
     const address = new URL(await login.address);
     const callback = address.searchParams.get('redirect_uri') ?? '';
     const stranger = await fetch(`${callback}?code=made-up&state=made-up`);
@@ -171,7 +172,7 @@ describe('nothing is written, and the reason said, when', () => {
   test('Ctrl-C is pressed', async () => {
     const root = new Root();
     const server = await startAuthorizationServer();
-    const login = await startLogin(root, ['login', 'thing'], registered(root, server, 'none'));
+    const login = startLoginProcess(root, ['login', 'thing'], registered(root, server, 'none'));
     await login.address;
     login.process.kill('SIGINT');
     const { code, stderr } = await login.ended;
@@ -189,14 +190,14 @@ describe('nothing is written, and the reason said, when', () => {
       auth_type: 'oauth',
       auth_provider: 'acme',
     });
-    const { code, stderr } = await run(root.path, ['login', 'thing']);
+    const { code, stderr } = await call(root, ['login', 'thing']).ended;
     expect(code).toBe(1);
     expect(stderr).toContain('its login lacks client_id (ACME_ID), client_secret (ACME_SECRET)');
   });
 
   test('there is nothing of that name', async () => {
     const root = new Root();
-    const { code, stderr } = await run(root.path, ['login', 'atlasian']);
+    const { code, stderr } = await call(root, ['login', 'atlasian']).ended;
     expect(code).toBe(2);
     expect(stderr).toContain('there is no server, token or provider "atlasian"; did you mean "atlassian"?');
   });
@@ -207,7 +208,7 @@ test('follows the link of a definition to the token it names', async () => {
   const server = await startAuthorizationServer();
   const environment = registered(root, server, 'none');
   define(root, 'thing.json', { ...open('thing'), auth_type: 'oauth', auth_provider: 'acme', token: 'readonly' });
-  const login = await startLogin(root, ['login', 'thing', '--json'], environment);
+  const login = startLogin(root, ['login', 'thing', '--json'], environment);
   await new Person().visit(await login.address);
   const { code, stdout } = await login.ended;
   expect(code).toBe(0);

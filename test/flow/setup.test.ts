@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { BARE, follow, run, SCRIPT } from '../fixtures/program.js';
+import { call } from '../fixtures/command.js';
+import { run } from '../fixtures/program.js';
 import { define, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
 import { CTRL_C, hasTerminals, Terminal } from '../fixtures/terminal.js';
@@ -17,13 +17,7 @@ function jwt(exp: number): string {
 }
 
 function piped(root: Root, args: readonly string[], input: string) {
-  const child = spawn(process.execPath, [SCRIPT, ...args], {
-    cwd: root.path,
-    env: BARE,
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  child.stdin.end(input);
-  return follow(child).ended;
+  return call(root, args, {}, input).ended;
 }
 
 describe('without a terminal', () => {

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { startAuthorizationServer } from '../fixtures/authorization-server.js';
+import { call } from '../fixtures/command.js';
 import { FaultServer, refusal } from '../fixtures/fault-server.js';
-import { run, start, until } from '../fixtures/program.js';
+import { start, until } from '../fixtures/program.js';
 import { define, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
 
@@ -31,7 +32,7 @@ test('is acquired without any file, kept fresh, and given to its server', async 
   root.write('registry/tokens/machine.json', WANTED);
   define(root, 'thing.json', { ...open('thing'), auth_type: 'oauth', token: 'machine' });
   const credentials = { ACME_ID: server.clientId('client_secret_basic'), ACME_SECRET: server.clientSecret };
-  expect(await run(root.path, ['--once'], credentials)).toMatchObject({ code: 0, stderr: '' });
+  expect(await call(root, ['--once'], credentials).ended).toMatchObject({ code: 0, stderr: '' });
   const first = root.json(FILE);
   expect(first).toMatchObject({ provider: 'acme', token_type: 'Bearer' });
   expect(await server.isActive(first.access_token)).toBe(true);
@@ -42,7 +43,7 @@ test('is acquired without any file, kept fresh, and given to its server', async 
 
   root.write(FILE, { ...first, expires_at: 1 });
   root.remove('.token-refresher');
-  expect(await run(root.path, ['--once'], credentials)).toMatchObject({ code: 0 });
+  expect(await call(root, ['--once'], credentials).ended).toMatchObject({ code: 0 });
   const second = root.json(FILE);
   expect(second.access_token).not.toBe(first.access_token);
   expect(second.expires_at_human).toMatch(/^20\d\d-.* UTC$/);
@@ -67,7 +68,7 @@ test('what it lacks is named, and a definition that is wrong is a problem of its
   root.write('registry/tokens/machine.json', WANTED);
   root.write('registry/tokens/bad.json', { name: '../evil', provider: 'acme', grant_type: 'client_credentials' });
   root.write('registry/tokens/twin.json', WANTED);
-  const { stdout, code } = await run(root.path, ['status', '--json']);
+  const { stdout, code } = await call(root, ['status', '--json']).ended;
   expect(code).toBe(0);
   const { tokens, problems } = JSON.parse(stdout);
   expect(tokens).toMatchObject([
@@ -98,13 +99,13 @@ test('a password that is refused is never sent again, nor to "common"', async ()
     AGENT_USER_NAME: 'agent@example.com',
     AGENT_PASSWORD: 'made-up-password',
   };
-  const common = await run(root.path, ['--once'], { ...environment, AZURE_TENANT_ID: 'common' });
+  const common = await call(root, ['--once'], { ...environment, AZURE_TENANT_ID: 'common' }).ended;
   expect(common.stderr).toContain('never "common"');
   expect(server.asked).toHaveLength(0);
 
   server.next.push(refusal('invalid_grant', {}, { error_description: 'AADSTS50126: made-up-password is wrong' }));
   for (let n = 0; n < 3; n += 1) {
-    const { code, stderr } = await run(root.path, ['--once'], { ...environment, AZURE_TENANT_ID: 'tenant-1' });
+    const { code, stderr } = await call(root, ['--once'], { ...environment, AZURE_TENANT_ID: 'tenant-1' }).ended;
     expect(code).toBe(1);
     expect(stderr).toContain('invalid_grant');
     expect(stderr + root.text('token_refresher.log')).not.toContain('made-up-password');
@@ -112,7 +113,7 @@ test('a password that is refused is never sent again, nor to "common"', async ()
   expect(server.asked).toHaveLength(1);
   expect(server.asked[0]?.parameters).toMatchObject({ grant_type: 'password', username: 'agent@example.com' });
   // Another password is another matter.
-  await run(root.path, ['--once'], { ...environment, AZURE_TENANT_ID: 'tenant-1', AGENT_PASSWORD: 'made-up-other' });
+  await call(root, ['--once'], { ...environment, AZURE_TENANT_ID: 'tenant-1', AGENT_PASSWORD: 'made-up-other' }).ended;
   expect(server.asked).toHaveLength(2);
   expect(root.json('.oauth-tokens/agent.json').access_token).toMatch(/^made-up-access/);
 });
@@ -126,12 +127,12 @@ test("the gateway's token from the environment alone brings all of the gateway's
     grant_type: 'client_credentials',
   });
   define(root, 'open.json', open('open'));
-  const { code, stderr } = await run(root.path, ['--once', '--registry-url', 'https://gateway.test'], {
+  const { code, stderr } = await call(root, ['--once', '--registry-url', 'https://gateway.test'], {
     KEYCLOAK_URL: `http://127.0.0.1:${server.port}`,
     KEYCLOAK_REALM: 'mcp-gateway',
     KEYCLOAK_M2M_CLIENT_ID: 'mcp-gateway-m2m',
     KEYCLOAK_M2M_CLIENT_SECRET: 'made-up-client-secret',
-  });
+  }).ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const { access_token } = root.json('.oauth-tokens/ingress.json');
   expect(root.json('.oauth-tokens/mcp.json').mcpServers.open.headers).toEqual({
