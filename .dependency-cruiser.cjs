@@ -24,9 +24,10 @@ module.exports = {
     ),
     rule('nothing-between-touches-the-system', { path: '^src/(work|daemon|bridge)/' }, { dependencyTypes: ['core'] }),
     rule('faces-import-down', { path: '^src/cli/' }, only('^src/(cli|bridge|daemon|work)/', ground, ports)),
+    rule('api-imports-down', { path: '^src/api/' }, only('^src/(api|daemon|work)/', ground, ports)),
     rule(
       'only-the-roof-imports-adapters',
-      { path: '^src/', pathNot: ['^src/(main|wire|library)\\.ts$', '^src/adapters/'] },
+      { path: '^src/', pathNot: ['^src/(main|wire|serve|library)\\.ts$', '^src/adapters/'] },
       { path: '^src/adapters/' },
     ),
     rule('nothing-unresolved', {}, { couldNotResolve: true, pathNot: '^node:' }),

@@ -53,18 +53,19 @@ const bundling = {
   legalComments: 'linked',
   write: false,
 };
-/** MCP's SDK is a third of the whole, and most commands have no use for it. */
-const sdkApart = {
-  name: 'sdk-apart',
+/** MCP's SDK and the API's server are two thirds of the whole, and most commands have no use for them. */
+const apart = {
+  name: 'apart',
   setup: ({ onResolve }) => {
     onResolve({ filter: /^@modelcontextprotocol\// }, () => ({ path: './mcp-sdk.cjs', external: true }));
+    onResolve({ filter: /^\.\/api\/server\.js$/ }, () => ({ path: './api.cjs', external: true }));
   },
 };
 const bundle = await build({
   ...bundling,
   entryPoints: ['src/main.ts'],
   outfile: 'dist/program.cjs',
-  plugins: [sdkApart],
+  plugins: [apart],
 });
 const sdk = await build({
   ...bundling,
@@ -79,17 +80,18 @@ const sdk = await build({
   },
   outfile: 'dist/mcp-sdk.cjs',
 });
+const api = await build({ ...bundling, inject: [], entryPoints: ['src/api/server.ts'], outfile: 'dist/api.cjs' });
 const library = await build({
   ...bundling,
   entryPoints: ['src/library.ts'],
   outfile: 'dist/library.cjs',
-  plugins: [sdkApart],
+  plugins: [apart],
 });
 const [program = ''] = bundle.outputFiles.filter(({ path }) => path.endsWith('program.cjs')).map(({ text }) => text);
 const id = createHash('sha256').update(program).digest('hex').slice(0, 12);
 await rm(`${root}dist`, { recursive: true, force: true });
 await mkdir(`${root}dist`);
-for (const { outputFiles } of [bundle, sdk, library]) {
+for (const { outputFiles } of [bundle, sdk, api, library]) {
   for (const { path, contents } of outputFiles) await writeFile(path, contents);
 }
 await declareLibrary();

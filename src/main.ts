@@ -76,7 +76,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (nameOf(command) === 'bridge') keepHeapSmall();
   const run = await command.load();
-  return run({ app, flags, words, terminal, build: SOURCE_ID, signal: stopping.signal });
+  return run({ app, flags, words, terminal, build: SOURCE_ID, version: version(), signal: stopping.signal });
 }
 
 /** Watches for everything but temporary files (somebody's write that is not yet one) and what the daemon itself notes. */

@@ -18,6 +18,8 @@ import { createAlarm } from './daemon/alarm.js';
 import type { App } from './daemon/app.js';
 import { createNotifier } from './daemon/notify.js';
 import { createReport } from './daemon/report.js';
+import { createTally } from './daemon/tally.js';
+import { DEFAULT_NAMESPACE } from './ground/board.js';
 import type { Environment } from './ground/provider.js';
 import type { SelfCommand } from './ground/rendering.js';
 import type { Server } from './ground/server.js';
@@ -115,7 +117,9 @@ export async function wire(on: Foundations): Promise<App> {
     log,
     reached: on.reached ?? (() => undefined),
   });
+  const tally = createTally();
   const refresher = createRefresher(refresh, hosts, clock, (token, result) => {
+    tally.add(token.name, result);
     if (result instanceof Error) log.error('REFRESH', `${token.file}: ${result.message}`, { token: token.name });
     alarm.ring('change');
   });
@@ -125,7 +129,7 @@ export async function wire(on: Foundations): Promise<App> {
   const folders = createFolderList(own, settings.tokenFiles);
   const watcher = on.watch?.(() => alarm.ring('change'));
 
-  return {
+  const app: App = {
     settings,
     self: on.self,
     clock,
@@ -184,7 +188,14 @@ export async function wire(on: Foundations): Promise<App> {
     signature: own.signature,
     sweep: () => own.sweep(['.', '.oauth-tokens', '.token-refresher', '.token-refresher/attempts']),
     close: async () => watcher?.close(),
+    tally: tally.counts,
+    async serve(version) {
+      if (!settings.api) return null;
+      const { serve } = await import('./serve.js');
+      return serve(settings.api, { app, files: own, version, namespace: DEFAULT_NAMESPACE, redis: () => null });
+    },
   };
+  return app;
 }
 
 /** Most runs find nothing due: what speaks HTTP is loaded when something is. */

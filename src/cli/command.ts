@@ -10,6 +10,8 @@ export interface Context {
   readonly terminal: Terminal;
   /** Which build this is. */
   readonly build: string;
+  /** The package's. */
+  readonly version: string;
   /** Ends what runs until it is told to end. */
   readonly signal: AbortSignal;
 }

@@ -1,5 +1,6 @@
 import type { Run } from './command.js';
 import {
+  API_FLAGS,
   CYCLE_FLAGS,
   type Flag,
   FORCE_FLAG,
@@ -36,7 +37,7 @@ export const COMMANDS: readonly Command[] = [
   {
     usage: 'run',
     describe: 'Keep tokens fresh and configs rendered, in the foreground',
-    flags: [...ROOT_FLAGS, ...RUN_FLAGS, ...CYCLE_FLAGS, ...LOG_FLAGS],
+    flags: [...ROOT_FLAGS, ...RUN_FLAGS, ...CYCLE_FLAGS, ...LOG_FLAGS, ...API_FLAGS],
     example: ['$0 --registry-url https://gateway.example.com', 'run for the project in this folder'],
     logs: true,
     asRunning: false,

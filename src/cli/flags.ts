@@ -3,6 +3,8 @@ export interface Flag {
   readonly name: string;
   readonly type: 'string' | 'boolean' | 'array';
   readonly describe: string;
+  /** It may be given without a value. */
+  readonly bare?: true;
 }
 
 export const ROOT_FLAGS: readonly Flag[] = [
@@ -41,6 +43,19 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: 'replace', type: 'boolean', describe: 'Take over from a running instance' },
   { name: 'on-change', type: 'string', describe: 'CMD to run after an output has changed; no shell [ON_CHANGE]' },
   { name: 'on-login-needed', type: 'string', describe: 'CMD to run when a token needs a login [ON_LOGIN_NEEDED]' },
+];
+
+/** Given bare, `--api` means the default address. */
+export const API_FLAGS: readonly Flag[] = [
+  {
+    name: 'api',
+    type: 'string',
+    bare: true,
+    describe: 'Serve tokens at HOST:PORT or unix:PATH [TOKEN_API; 127.0.0.1:7071]',
+  },
+  { name: 'api-host', type: 'array', describe: 'NAME that the API is reached by as well, repeatable' },
+  { name: 'api-open', type: 'boolean', describe: 'Ask for no key; for this machine alone' },
+  { name: 'api-public', type: 'boolean', describe: 'Allow an address that other machines can reach' },
 ];
 
 export const LINK_FLAGS: readonly Flag[] = [

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import { split as splitWords } from 'shellwords-ts';
+import { type ApiSettings, isLoopbackName, readApiAddress } from '../ground/api-settings.js';
 import { type Environment, environmentValue } from '../ground/provider.js';
 import type { Delivery, Settings } from '../ground/settings.js';
 import type { LogLevel, LogOptions } from '../ports/log.js';
@@ -58,6 +59,7 @@ export function settingsOf(root: string, flags: Flags, environment: Environment)
     },
     clientCommand: words(source('client-command', 'CLIENT_COMMAND')),
     allowHttp: flags['allow-http'] === true,
+    api: apiOf(source('api', 'TOKEN_API'), flags),
     tokenFiles:
       Array.isArray(globs) && globs.length > 0
         ? globs.map(String)
@@ -65,6 +67,21 @@ export function settingsOf(root: string, flags: Flags, environment: Environment)
           ? DEFAULT_TOKEN_FILES
           : list(fromEnvironment),
   };
+}
+
+/** An API is asked for only by name; what opens it further has to be said as well. */
+function apiOf({ value, from }: Source, flags: Flags): ApiSettings | null {
+  if (value === null || value === 'false') return null;
+  const listen = readApiAddress(value);
+  if (!listen) throw new UsageError(`${from}: "${value}" is not HOST:PORT or unix:PATH, as in 127.0.0.1:7071`);
+  const open = flags['api-open'] === true;
+  const everybody = flags['api-public'] === true;
+  if (listen.kind === 'tcp' && !isLoopbackName(listen.host) && !everybody) {
+    throw new UsageError(`${from}: ${listen.host} can be reached from other machines; --api-public allows that`);
+  }
+  if (open && everybody) throw new UsageError('--api-open is for this machine alone, and --api-public for others, too');
+  const given = flags['api-host'];
+  return { listen, open, hosts: Array.isArray(given) ? given.map(String) : [] };
 }
 
 export function logOptionsOf(root: string, flags: Flags, environment: Environment): LogOptions {
@@ -87,7 +104,7 @@ function sourceOf(flags: Flags, environment: Environment, flag: string, name: st
   const last: unknown = Array.isArray(given) ? given.at(-1) : given;
   if (last !== undefined) {
     const value = String(last);
-    if (value === '') throw new UsageError(`--${flag} needs a value`);
+    if (value === '' && flag !== 'api') throw new UsageError(`--${flag} needs a value`);
     return { value, from: `--${flag}` };
   }
   return { value: name === '' ? null : environmentValue(environment, name), from: name };

@@ -32,15 +32,16 @@ export async function parseCall(argv: readonly string[], version: string, column
   const flags = COMMANDS.flatMap((command) => command.flags);
   parser.boolean(flags.filter(({ type }) => type === 'boolean').map(({ name }) => name));
   const valued = flags.filter(({ type }) => type !== 'boolean').map(({ name }) => name);
-  parser.string(valued).requiresArg(valued);
+  const bare = flags.filter((flag) => flag.bare).map(({ name }) => name);
+  parser.string(valued).requiresArg(valued.filter((name) => !bare.includes(name)));
   for (const [index, command] of COMMANDS.entries()) {
     parser.command(
       index === 0 ? [command.usage, '$0'] : command.usage,
       command.describe,
       (builder) => {
-        for (const { name, type, describe } of command.flags) {
+        for (const { name, type, describe, bare } of command.flags) {
           if (type === 'array') builder.option(name, { describe, type: 'string', array: true, requiresArg: true });
-          else if (type === 'string') builder.option(name, { describe, type, requiresArg: true });
+          else if (type === 'string') builder.option(name, { describe, type, requiresArg: bare !== true });
           else builder.option(name, { describe, type });
         }
         return builder.example(...command.example).group(['help', 'version'], 'Other:');

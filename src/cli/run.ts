@@ -1,3 +1,4 @@
+import type { Served } from '../daemon/app.js';
 import { type Cycle, runLoop } from '../daemon/loop.js';
 import { runOnce } from '../daemon/once.js';
 import { problemLine } from '../ground/problem.js';
@@ -33,6 +34,7 @@ export async function run(context: Context): Promise<number> {
     );
     return 3;
   }
+  let served: Served | null = null;
   try {
     app.sweep();
     log.info(
@@ -42,18 +44,22 @@ export async function run(context: Context): Promise<number> {
     if (flags.once === true) {
       return await once(context);
     }
+    served = await app.serve(context.version);
+    if (served) log.info('API', `listening at ${served.where}`);
     rememberFlags(settings.root, flags);
     const report = (cycle: Cycle): void => {
       loop.report(cycle);
       app.notify(cycle);
       app.supervisor.ran(statusLine(cycle, app.clock.now()));
       noteCycle(settings.root, cycle);
+      served?.cycle(cycle);
       if (cycle.cause === 'start') rememberServers(settings.root, context.build, app.loader.serverMemory());
     };
     await runLoop({ ...loop, report }, signal, flags.force === true);
     return 0;
   } finally {
     if (flags.once !== true) app.supervisor.stopping();
+    await served?.close();
     await app.hooks.settled(HOOK_PATIENCE);
     await app.close();
     if (flags.once !== true) forgetFlags(settings.root);

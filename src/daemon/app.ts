@@ -18,6 +18,15 @@ import type { Publisher } from '../work/publish.js';
 import type { Refresher } from '../work/refresher.js';
 import type { Surveyed } from '../work/survey.js';
 import type { Cycle, LoopParts } from './loop.js';
+import type { Tally } from './tally.js';
+
+/** The API while it listens. */
+export interface Served {
+  readonly where: string;
+  cycle(cycle: Cycle): void;
+  /** Ends it, after the requests under way. */
+  close(): Promise<void>;
+}
 
 /** The program, put together: what every face is given. */
 export interface App {
@@ -43,6 +52,10 @@ export interface App {
   readInput(): Promise<ReadInput>;
   /** What tries a token at its server. */
   trial(): Promise<Trial>;
+  /** How often what became of which token. */
+  tally: Tally['counts'];
+  /** Starts the API that the settings ask for; null when they ask for none. Rejects (Error) when it cannot. */
+  serve(version: string): Promise<Served | null>;
   /** Moves the environment's tokens into the store. */
   readonly imports: Imports;
   /** Tells the hooks of a cycle. */

@@ -32,6 +32,8 @@ export interface Cycle {
   readonly cause: 'start' | 'time' | 'clock' | Ring;
   /** Seconds it took. */
   readonly took: number;
+  /** Seconds of them for the outputs. */
+  readonly rendering: number;
 }
 
 /** Sleep is taken in slices, each of which finds out whether the clock was set or the machine asleep. */
@@ -56,8 +58,10 @@ export async function runLoop(parts: LoopParts, signal: AbortSignal, force: bool
     const surveyed = survey.all(world, now, force && cause === 'start' ? 'person' : 'schedule');
     const awoke = cause === 'clock' || (cause === 'start' && clock.uptime() < JUST_BOOTED);
     refresher.start(surveyed, world, force && cause === 'start' ? 'person' : 'schedule', awoke);
+    const rendered = clock.monotonic();
     const published = await publisher.publish(world);
-    report({ world, surveyed, published, cause, took: clock.monotonic() - began });
+    const ended = clock.monotonic();
+    report({ world, surveyed, published, cause, took: ended - began, rendering: ended - rendered });
     cause = await sleepUntilNext(parts, surveyed, signal);
   }
   refresher.stop();

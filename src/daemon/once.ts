@@ -26,8 +26,11 @@ export async function runOnce(parts: LoopParts, force: boolean, patience: number
     ({ world, surveyed } = await look());
     refresher.start(surveyed, world, 'schedule', false);
   }
+  const rendered = clock.monotonic();
   const published = await publisher.publish(world);
-  const cycle: Cycle = { world, surveyed, published, cause: 'start', took: clock.monotonic() - began };
+  const ended = clock.monotonic();
+  const times = { took: ended - began, rendering: ended - rendered };
+  const cycle: Cycle = { world, surveyed, published, cause: 'start', ...times };
   report(cycle);
   return cycle;
 }

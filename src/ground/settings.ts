@@ -1,3 +1,4 @@
+import type { ApiSettings } from './api-settings.js';
 import type { Timing } from './plan.js';
 
 /** Everything a run is told by flags, environment and defaults. */
@@ -18,6 +19,8 @@ export interface Settings {
   readonly allowHttp: boolean;
   /** Commands to run at an event, in words; null for none. */
   readonly hooks: { readonly change: readonly string[] | null; readonly 'login-needed': readonly string[] | null };
+  /** Null when no API is asked for. */
+  readonly api: ApiSettings | null;
   /** Globs of token files outside .oauth-tokens. */
   readonly tokenFiles: readonly string[];
 }

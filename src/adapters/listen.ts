@@ -1,0 +1,77 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { lstatSync, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import { resolve } from 'node:path';
+import type { ApiKey, Listen, SameSecret } from '../ports/api.js';
+import { codeOf, FileError, type Files } from '../ports/files.js';
+
+/** Loopback or wherever it is told; a socket in the file system is its owner's alone. */
+export const listen: Listen = async (server, where, root) => {
+  if (where.kind === 'tcp') {
+    try {
+      return await server.listen({ host: where.host, port: where.port });
+    } catch (error) {
+      throw new Error(`the API cannot listen at ${where.host}:${where.port}: ${reasonOf(error)}`, { cause: error });
+    }
+  }
+  const path = resolve(root, where.path);
+  await removeDead(path);
+  // Made with its final permissions: between making and changing them anybody could connect.
+  const before = process.umask(0o177);
+  try {
+    await server.listen({ path });
+  } catch (error) {
+    throw new Error(`the API cannot listen at ${path}: ${reasonOf(error)}`, { cause: error });
+  } finally {
+    process.umask(before);
+  }
+  return `unix:${path}`;
+};
+
+/** A socket that nobody listens at was left by a process that was killed. */
+async function removeDead(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found) return;
+  if (!found.isSocket()) throw new Error(`the API cannot listen at ${path}: it is there already, and no socket`);
+  const alive = await new Promise<boolean>((done) => {
+    const socket = connect(path);
+    socket.once('connect', () => done(true));
+    socket.once('error', () => done(false));
+    socket.once('connect', () => socket.destroy());
+  });
+  if (alive) throw new Error(`the API cannot listen at ${path}: another program does`);
+  unlinkSync(path);
+}
+
+function reasonOf(error: unknown): string {
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'another program does; name another port: --api 127.0.0.1:PORT',
+    EADDRNOTAVAIL: 'this machine has no such address',
+    EACCES: 'permission denied',
+    ENOENT: 'its folder does not exist',
+  };
+  return reasons[codeOf(error)] ?? codeOf(error);
+}
+
+const KEY = '.token-refresher/api-key';
+/** Characters; shorter ones are not ours. */
+const SHORTEST = 16;
+
+/** `.token-refresher/api-key`, readable by its owner alone. */
+export function apiKeyFile(files: Files): ApiKey {
+  return async () => {
+    if (files.look(KEY)) {
+      const key = files.read(KEY).trim();
+      if (key.length >= SHORTEST && /^\S+$/.test(key)) return key;
+      throw new FileError('EINVAL', `${KEY} is no key of ${SHORTEST} characters or more; remove it, and one is made`);
+    }
+    const key = randomBytes(32).toString('base64url');
+    await files.write(KEY, `${key}\n`);
+    return key;
+  };
+}
+
+export const sameSecret: SameSecret = (a, b) => {
+  const hash = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(hash(a), hash(b));
+};

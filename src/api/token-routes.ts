@@ -1,0 +1,127 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { App } from '../daemon/app.js';
+import { freshToken } from '../daemon/fresh-token.js';
+import { scopeOf } from '../ground/board.js';
+import { isRecipe } from '../ground/recipe.js';
+import type { Surveyed } from '../work/survey.js';
+import * as schemas from './schemas.js';
+import type { View } from './view.js';
+
+export interface TokenRouteParts {
+  readonly app: App;
+  readonly view: { now(): View; ended(): void };
+  /** Whether Redis is connected; null where it is not configured. */
+  readonly redis: () => boolean | null;
+}
+
+interface Asked {
+  Params: { '*': string };
+  Querystring: { user_id?: string };
+}
+
+/** `/api/tokens`: tokens for programs. */
+export function tokenRoutes(api: FastifyInstance, { app, view, redis }: TokenRouteParts): void {
+  const { clock } = app;
+  const errors = { 400: schemas.failure, 401: schemas.failure, 403: schemas.failure, 404: schemas.failure };
+
+  const find = (request: FastifyRequest<Asked>): { asked: string; found: Surveyed | null } => {
+    const asked = request.params['*'];
+    return { asked, found: view.now().find(asked, request.query.user_id || null) };
+  };
+
+  api.get('/api/tokens', { schema: { summary: 'List tokens', response: { 200: schemas.tokenList } } }, async () => {
+    const tokens = view
+      .now()
+      .board()
+      .map(({ scope, expiresOn, storedAt, refreshCount, userId, key }) => ({
+        scope,
+        expires_on: expiresOn,
+        stored_at: storedAt,
+        refresh_count: refreshCount,
+        ...(userId !== null && { user_id: userId }),
+        key,
+      }));
+    return { count: tokens.length, tokens };
+  });
+
+  const healthSchema = { summary: 'Health; no key is needed', response: { 200: schemas.health, 503: schemas.health } };
+  api.get('/api/tokens/health', { schema: healthSchema, config: { open: true } }, async (_request, reply) => {
+    const connected = redis();
+    const healthy = connected !== false;
+    reply.code(healthy ? 200 : 503);
+    return {
+      status: healthy ? 'healthy' : 'unhealthy',
+      redis_connected: connected === true,
+      active_token_count: view.now().board().length,
+      timestamp: Math.floor(clock.now()),
+    };
+  });
+
+  const tokenSchema = {
+    summary: 'A valid token',
+    params: schemas.scopeParameter,
+    querystring: schemas.userParameter,
+    response: { 200: schemas.tokenAnswer, ...errors },
+  };
+  api.get<Asked>('/api/tokens/*', { schema: tokenSchema }, async (request, reply) => {
+    const { asked, found } = find(request);
+    if (!found) return notFound(reply, asked);
+    // What the last cycle saw is good while its time has not come: the daemon looks again at every change.
+    const due = found.plan.refresh || (found.plan.at !== null && found.plan.at <= clock.now());
+    const usable = found.token.rendered && (found.expiresAt === null || found.expiresAt > clock.now());
+    if (usable && !due && found.token.rendered) return answer(found, found.token.rendered.reveal());
+    const fresh = await freshToken(app, found.token.name);
+    return fresh?.access ? answer(fresh.surveyed, fresh.access.reveal()) : notFound(reply, asked);
+  });
+
+  const refreshSchema = {
+    summary: 'Refresh a token now',
+    params: schemas.scopeParameter,
+    querystring: schemas.userParameter,
+    response: { 200: schemas.refreshed, ...errors, 429: schemas.failure, 502: schemas.failure },
+  };
+  const limited = { config: { rateLimit: REFRESHES } };
+  api.post<Asked>('/api/tokens/refresh/*', { schema: refreshSchema, ...limited }, async (request, reply) => {
+    const { asked, found } = find(request);
+    if (!found) return notFound(reply, asked);
+    const trouble = await refreshNow(app, view.now(), found);
+    view.ended();
+    if (trouble === null) return { status: 'success', message: `Token refreshed for scope: ${asked}`, scope: asked };
+    reply.code(502);
+    return { error: 'Token refresh failed', message: trouble, scope: asked };
+  });
+}
+
+/** For each address; a person needs no more, and a program that does is in a loop. */
+export const REFRESHES = { max: 60, timeWindow: 60_000 };
+
+/** Refreshes one token as a person asks for it; why it was not, or null. */
+export async function refreshNow(app: App, { world }: View, { token, recipe }: Surveyed): Promise<string | null> {
+  if (!isRecipe(recipe)) return recipe.reason;
+  const result = await app.refresher.refresh(token, recipe.endpoint.host, world, 'person');
+  switch (result.outcome) {
+    case 'refreshed':
+    case 'adopted':
+      return null;
+    case 'failed':
+      return result.failure.detail;
+    case 'not_due':
+      return result.reason;
+    default:
+      return result.outcome === 'busy' ? 'another process is refreshing it' : 'it has just been removed';
+  }
+}
+
+function answer({ token, expiresAt, history }: Surveyed, value: string) {
+  return {
+    token: value,
+    expires_on: expiresAt === null ? null : Math.floor(expiresAt),
+    scope: scopeOf(token),
+    refresh_count: history.generation,
+  };
+}
+
+function notFound(reply: FastifyReply, scope: string) {
+  reply.code(404);
+  return { error: 'Token not found', scope, message: 'No valid token found for the specified scope' };
+}
