@@ -53,11 +53,12 @@ const bundling = {
   legalComments: 'linked',
   write: false,
 };
-/** MCP's SDK and the API's server are two thirds of the whole, and most commands have no use for them. */
+/** MCP's SDK, the API's server and Redis are most of the whole, and most commands have no use for them. */
 const apart = {
   name: 'apart',
   setup: ({ onResolve }) => {
     onResolve({ filter: /^@modelcontextprotocol\// }, () => ({ path: './mcp-sdk.cjs', external: true }));
+    onResolve({ filter: /^redis$/ }, () => ({ path: './redis.cjs', external: true }));
     onResolve({ filter: /^\.\/api\/server\.js$/ }, () => ({ path: './api.cjs', external: true }));
   },
 };
@@ -80,6 +81,11 @@ const sdk = await build({
   },
   outfile: 'dist/mcp-sdk.cjs',
 });
+const redis = await build({
+  ...bundling,
+  stdin: { contents: "export { createClient } from 'redis';", resolveDir: root },
+  outfile: 'dist/redis.cjs',
+});
 const api = await build({ ...bundling, inject: [], entryPoints: ['src/api/server.ts'], outfile: 'dist/api.cjs' });
 const library = await build({
   ...bundling,
@@ -91,7 +97,7 @@ const [program = ''] = bundle.outputFiles.filter(({ path }) => path.endsWith('pr
 const id = createHash('sha256').update(program).digest('hex').slice(0, 12);
 await rm(`${root}dist`, { recursive: true, force: true });
 await mkdir(`${root}dist`);
-for (const { outputFiles } of [bundle, sdk, api, library]) {
+for (const { outputFiles } of [bundle, sdk, redis, api, library]) {
   for (const { path, contents } of outputFiles) await writeFile(path, contents);
 }
 await declareLibrary();

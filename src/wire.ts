@@ -189,10 +189,24 @@ export async function wire(on: Foundations): Promise<App> {
     sweep: () => own.sweep(['.', '.oauth-tokens', '.token-refresher', '.token-refresher/attempts']),
     close: async () => watcher?.close(),
     tally: tally.counts,
-    async serve(version) {
+    async serve(version, redis) {
       if (!settings.api) return null;
       const { serve } = await import('./serve.js');
-      return serve(settings.api, { app, files: own, version, namespace: DEFAULT_NAMESPACE, redis: () => null });
+      const namespace = settings.redis?.namespace ?? DEFAULT_NAMESPACE;
+      return serve(settings.api, { app, files: own, version, namespace, redis });
+    },
+    async publication() {
+      if (!settings.redis) return null;
+      const [{ connectRedis }, { redisPublication }] = await Promise.all([
+        import('./adapters/redis/link.js'),
+        import('./adapters/redis/publication.js'),
+      ]);
+      const link = connectRedis(settings.redis);
+      link.onTrouble((reason) => {
+        if (reason === null) log.info('API', 'Redis is back');
+        else log.warning('API', `Redis cannot be reached: ${reason}; what is missed is published when it is back`);
+      });
+      return redisPublication(link, settings.redis.namespace);
     },
   };
   return app;

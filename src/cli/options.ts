@@ -4,6 +4,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import { split as splitWords } from 'shellwords-ts';
 import { type ApiSettings, isLoopbackName, readApiAddress } from '../ground/api-settings.js';
 import { type Environment, environmentValue } from '../ground/provider.js';
+import { type RedisSettings, readRedisSettings } from '../ground/redis-settings.js';
 import type { Delivery, Settings } from '../ground/settings.js';
 import type { LogLevel, LogOptions } from '../ports/log.js';
 
@@ -60,6 +61,7 @@ export function settingsOf(root: string, flags: Flags, environment: Environment)
     clientCommand: words(source('client-command', 'CLIENT_COMMAND')),
     allowHttp: flags['allow-http'] === true,
     api: apiOf(source('api', 'TOKEN_API'), flags),
+    redis: redisOf(environment),
     tokenFiles:
       Array.isArray(globs) && globs.length > 0
         ? globs.map(String)
@@ -82,6 +84,12 @@ function apiOf({ value, from }: Source, flags: Flags): ApiSettings | null {
   if (open && everybody) throw new UsageError('--api-open is for this machine alone, and --api-public for others, too');
   const given = flags['api-host'];
   return { listen, open, hosts: Array.isArray(given) ? given.map(String) : [] };
+}
+
+function redisOf(environment: Environment): RedisSettings | null {
+  const read = readRedisSettings(environment);
+  if (read && 'wrong' in read) throw new UsageError(read.wrong);
+  return read;
 }
 
 export function logOptionsOf(root: string, flags: Flags, environment: Environment): LogOptions {

@@ -1,8 +1,12 @@
 import type { Served } from '../daemon/app.js';
 import { type Cycle, runLoop } from '../daemon/loop.js';
 import { runOnce } from '../daemon/once.js';
+import { publishedTokens } from '../daemon/publish-tokens.js';
+import { DEFAULT_NAMESPACE } from '../ground/board.js';
 import { problemLine } from '../ground/problem.js';
 import { isRecipe } from '../ground/recipe.js';
+import type { Settings } from '../ground/settings.js';
+import type { Publication } from '../ports/publication.js';
 import type { Context } from './command.js';
 import { rememberServers } from './definitions.js';
 import { dryRun } from './dry-run.js';
@@ -17,6 +21,8 @@ const ONCE_PATIENCE = 2.5;
 /** A hook that still runs when the daemon is ended gets so long, in seconds; `--once` waits for it to its end. */
 const HOOK_PATIENCE = 5;
 const HOOK_TIMEOUT = 60;
+/** `--once` waits so long for Redis. */
+const PUBLISH_PATIENCE = 5;
 
 export async function run(context: Context): Promise<number> {
   const { app, flags, signal, terminal } = context;
@@ -35,6 +41,7 @@ export async function run(context: Context): Promise<number> {
     return 3;
   }
   let served: Served | null = null;
+  let publication: Publication | null = null;
   try {
     app.sweep();
     log.info(
@@ -44,7 +51,8 @@ export async function run(context: Context): Promise<number> {
     if (flags.once === true) {
       return await once(context);
     }
-    served = await app.serve(context.version);
+    publication = await app.publication();
+    served = await app.serve(context.version, () => publication?.connected ?? null);
     if (served) log.info('API', `listening at ${served.where}`);
     rememberFlags(settings.root, flags);
     const report = (cycle: Cycle): void => {
@@ -53,6 +61,7 @@ export async function run(context: Context): Promise<number> {
       app.supervisor.ran(statusLine(cycle, app.clock.now()));
       noteCycle(settings.root, cycle);
       served?.cycle(cycle);
+      publication?.publish(publishedTokens(cycle.surveyed, namespaceOf(settings), app.clock.now()));
       if (cycle.cause === 'start') rememberServers(settings.root, context.build, app.loader.serverMemory());
     };
     await runLoop({ ...loop, report }, signal, flags.force === true);
@@ -60,6 +69,7 @@ export async function run(context: Context): Promise<number> {
   } finally {
     if (flags.once !== true) app.supervisor.stopping();
     await served?.close();
+    publication?.close();
     await app.hooks.settled(HOOK_PATIENCE);
     await app.close();
     if (flags.once !== true) forgetFlags(settings.root);
@@ -71,6 +81,10 @@ export async function run(context: Context): Promise<number> {
 async function once({ app, flags, terminal, build }: Context): Promise<number> {
   const cycle = await runOnce(app.loop, flags.force === true, ONCE_PATIENCE);
   const { world, surveyed, published } = cycle;
+  const publication = await app.publication();
+  publication?.publish(publishedTokens(surveyed, namespaceOf(app.settings), app.clock.now()));
+  await publication?.settled(PUBLISH_PATIENCE);
+  publication?.close();
   app.notify(cycle);
   await app.hooks.settled(HOOK_TIMEOUT);
   if (app.loader.hasNews) rememberServers(app.settings.root, build, app.loader.serverMemory());
@@ -82,6 +96,10 @@ async function once({ app, flags, terminal, build }: Context): Promise<number> {
   ];
   for (const line of failed) terminal.complain(line);
   return failed.length > 0 ? 1 : 0;
+}
+
+function namespaceOf({ redis }: Settings): string {
+  return redis?.namespace ?? DEFAULT_NAMESPACE;
 }
 
 /** What the daemon is at, in a line. */

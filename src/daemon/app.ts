@@ -9,6 +9,7 @@ import type { Links } from '../ports/links.js';
 import type { Log } from '../ports/log.js';
 import type { McpTransports } from '../ports/mcp.js';
 import type { Prompt, ReadInput, Trial } from '../ports/prompt.js';
+import type { Publication } from '../ports/publication.js';
 import type { Supervisor } from '../ports/supervisor.js';
 import type { Imports } from '../work/imports.js';
 import type { Keep } from '../work/keep.js';
@@ -55,7 +56,9 @@ export interface App {
   /** How often what became of which token. */
   tally: Tally['counts'];
   /** Starts the API that the settings ask for; null when they ask for none. Rejects (Error) when it cannot. */
-  serve(version: string): Promise<Served | null>;
+  serve(version: string, redis: () => boolean | null): Promise<Served | null>;
+  /** Where tokens are published; null where no Redis is named. */
+  publication(): Promise<Publication | null>;
   /** Moves the environment's tokens into the store. */
   readonly imports: Imports;
   /** Tells the hooks of a cycle. */

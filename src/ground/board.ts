@@ -64,3 +64,17 @@ export function userOf({ at, fields }: Token): string | null {
 function keyFor(namespace: string, userId: string | null, scope: string): string {
   return userId === null ? `${namespace}tokens:agent:${scope}` : `${namespace}tokens:user:${userId}:${scope}`;
 }
+
+/** What stands under the key of an entry: JSON. */
+export function boardValue({ scope, userId, token, ...entry }: BoardEntry, clientId: string | null): string {
+  return JSON.stringify({
+    token: token.rendered?.reveal(),
+    expires_on: entry.expiresOn,
+    scope,
+    ...(userId !== null && { user_id: userId }),
+    stored_at: entry.storedAt,
+    refresh_count: entry.refreshCount,
+    ...(entry.lastRefreshed !== null && { last_refreshed: entry.lastRefreshed }),
+    metadata: { acquired_by: 'mcp-token-refresher', client_id: clientId },
+  });
+}

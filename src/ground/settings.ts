@@ -1,5 +1,6 @@
 import type { ApiSettings } from './api-settings.js';
 import type { Timing } from './plan.js';
+import type { RedisSettings } from './redis-settings.js';
 
 /** Everything a run is told by flags, environment and defaults. */
 export interface Settings {
@@ -21,6 +22,8 @@ export interface Settings {
   readonly hooks: { readonly change: readonly string[] | null; readonly 'login-needed': readonly string[] | null };
   /** Null when no API is asked for. */
   readonly api: ApiSettings | null;
+  /** Null when no Redis is named. */
+  readonly redis: RedisSettings | null;
   /** Globs of token files outside .oauth-tokens. */
   readonly tokenFiles: readonly string[];
 }
