@@ -27,7 +27,7 @@ module.exports = {
     rule('api-imports-down', { path: '^src/api/' }, only('^src/(api|daemon|work)/', ground, ports)),
     rule(
       'only-the-roof-imports-adapters',
-      { path: '^src/', pathNot: ['^src/(main|wire|serve|library)\\.ts$', '^src/adapters/'] },
+      { path: '^src/', pathNot: ['^src/(main|wire|serve|share|library)\\.ts$', '^src/adapters/'] },
       { path: '^src/adapters/' },
     ),
     rule('nothing-unresolved', {}, { couldNotResolve: true, pathNot: '^node:' }),

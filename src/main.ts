@@ -104,21 +104,16 @@ function version(): string {
 // A reader that has seen enough (`| head`) is no failure.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
-/** The only way out. */
-main(process.argv.slice(2)).then(
-  (code) => {
-    // Leaving at once is 10 ms quicker than letting the event loop find out that it has nothing left to do.
-    if (process.stdout.writableLength === 0 && process.stderr.writableLength === 0) process.exit(code);
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof UsageError) {
-      terminal.complain(`token-refresher: ${message}`);
-      process.exitCode = 2;
-      return;
-    }
-    terminal.complain(`token-refresher: ${message.split('\n')[0]}`);
-    process.exitCode = 1;
-  },
-);
+/** The only way out, after all that was said has been taken. Connections that stay open would keep the process. */
+async function leave(code: number): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write('', () => resolve()));
+  }
+  process.exit(code);
+}
+
+main(process.argv.slice(2)).then(leave, (error: unknown) => {
+  const message = error instanceof Error ? error.message : String(error);
+  terminal.complain(`token-refresher: ${error instanceof UsageError ? message : message.split('\n')[0]}`);
+  return leave(error instanceof UsageError ? 2 : 1);
+});

@@ -26,19 +26,22 @@ import type { Server } from './ground/server.js';
 import type { Settings } from './ground/settings.js';
 import type { Clock } from './ports/clock.js';
 import type { TokenEndpoint } from './ports/endpoint.js';
+import type { Files } from './ports/files.js';
 import type { Log } from './ports/log.js';
 import type { Watcher } from './ports/watcher.js';
+import type { Share } from './share.js';
 import { createFolderList } from './work/folders.js';
 import { createHosts } from './work/hosts.js';
 import { createImports, createIntake } from './work/imports.js';
 import { createKeep } from './work/keep.js';
-import { createLoader } from './work/load.js';
+import { createLoader, listTokenFiles } from './work/load.js';
 import { createPublisher } from './work/publish.js';
 import { createRefresh, type Step } from './work/refresh.js';
 import { createRefresher } from './work/refresher.js';
 import { createRender } from './work/render.js';
 import type { Memory } from './work/shelf.js';
 import { createSurveyor } from './work/survey.js';
+import { createTakeIn } from './work/take-in.js';
 
 /** What the program stands on; tests pass their own. */
 export interface Foundations {
@@ -77,26 +80,44 @@ export async function wire(on: Foundations): Promise<App> {
   const shipped = packaged ?? own;
   const documents = await jsonDocuments(own);
   const templates = handlebarsTemplates(own, shipped, packaged, settings.delivery);
-  const locks = linkLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
-  const store = tokenFiles(own, documents, locks);
-  const histories = historyFiles(own, documents, sha256);
+  const shared = await connectShare(on, clock, own);
+  const locks = shared?.locks ?? linkLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
+  // Where tokens are, and what is remembered of them: on this disk, or shared by several machines.
+  const kept = shared?.documents ?? own;
+  const store = tokenFiles(kept, documents, locks);
+  const histories = historyFiles(kept, documents, sha256);
   const hosts = createHosts(log);
   const { timing, allowHttp } = settings;
   const survey = createSurveyor({ histories, digest: sha256, timing, allowHttp, hosts });
   const alarm = createAlarm(clock);
   const endpoint = on.endpoint ?? lazyEndpoint;
 
+  const outputs = (): ReadonlySet<string> =>
+    new Set([...own.list(['templates/*/*.hbs']), ...shipped.list(['templates/*/*.hbs'])].map(outputName));
+  const onDisk = { own, outputs, tokenFiles: settings.tokenFiles };
   const loader = createLoader({
-    own,
+    ...onDisk,
+    shared: shared?.documents ?? null,
     shipped,
     documents,
     environment: on.environment.read,
     environmentTrouble: on.environment.trouble,
-    outputs: () =>
-      new Set([...own.list(['templates/*/*.hbs']), ...shipped.list(['templates/*/*.hbs'])].map(outputName)),
-    tokenFiles: settings.tokenFiles,
     ...(on.servers && { servers: on.servers }),
   });
+  const takeIn =
+    shared &&
+    createTakeIn({
+      disk: own,
+      shared: shared.documents,
+      list: () => listTokenFiles(onDisk),
+      documents,
+      locks,
+      histories,
+      digest: sha256,
+      log,
+    });
+  shared?.documents.onChange(() => alarm.ring('change'));
+  await takeIn?.();
   const render = createRender({
     documents,
     templates,
@@ -141,7 +162,7 @@ export async function wire(on: Foundations): Promise<App> {
     instance: lockedInstance(root, clock),
     loop: {
       loader,
-      intake: createIntake(loader, imports),
+      intake: createIntake(loader, imports, takeIn),
       survey,
       refresher,
       publisher,
@@ -185,9 +206,12 @@ export async function wire(on: Foundations): Promise<App> {
     links: diskLinks,
     transports: async () => (await import('./adapters/mcp/transports.js')).sdkTransports(),
     passThrough: async (entry, signal) => (await import('./adapters/mcp/pass-through.js')).passThrough(entry, signal),
-    signature: own.signature,
+    signature: kept.signature,
     sweep: () => own.sweep(['.', '.oauth-tokens', '.token-refresher', '.token-refresher/attempts']),
-    close: async () => watcher?.close(),
+    async close() {
+      await watcher?.close();
+      shared?.close();
+    },
     tally: tally.counts,
     async serve(version, redis) {
       if (!settings.api) return null;
@@ -210,6 +234,13 @@ export async function wire(on: Foundations): Promise<App> {
     },
   };
   return app;
+}
+
+async function connectShare({ settings, log, watch }: Foundations, clock: Clock, files: Files): Promise<Share | null> {
+  const { redis, sharedKeys } = settings;
+  if (!redis || !sharedKeys) return null;
+  const { share } = await import('./share.js');
+  return share({ redis, keys: sharedKeys, clock, log, files, lasting: watch !== undefined });
 }
 
 /** Most runs find nothing due: what speaks HTTP is loaded when something is. */

@@ -24,6 +24,7 @@ export const CYCLE_FLAGS: readonly Flag[] = [
   { name: 'outputs', type: 'string', describe: 'NAME,... [TOKEN_OUTPUTS; mcp.json,vscode_mcp.json,roo_mcp.json]' },
   { name: 'client-command', type: 'string', describe: 'CMD by which clients call this program [CLIENT_COMMAND]' },
   { name: 'token-files', type: 'array', describe: 'GLOB of more token files, repeatable [TOKEN_FILES]' },
+  { name: 'redis-shared', type: 'boolean', describe: 'Share tokens with other machines, in Redis [REDIS_SHARED]' },
   { name: 'allow-http', type: 'boolean', describe: 'Send secrets to token endpoints without TLS' },
 ];
 

@@ -5,6 +5,7 @@ import { split as splitWords } from 'shellwords-ts';
 import { type ApiSettings, isLoopbackName, readApiAddress } from '../ground/api-settings.js';
 import { type Environment, environmentValue } from '../ground/provider.js';
 import { type RedisSettings, readRedisSettings } from '../ground/redis-settings.js';
+import { Secret } from '../ground/secret.js';
 import type { Delivery, Settings } from '../ground/settings.js';
 import type { LogLevel, LogOptions } from '../ports/log.js';
 
@@ -62,6 +63,7 @@ export function settingsOf(root: string, flags: Flags, environment: Environment)
     allowHttp: flags['allow-http'] === true,
     api: apiOf(source('api', 'TOKEN_API'), flags),
     redis: redisOf(environment),
+    sharedKeys: sharedKeysOf(flags, environment),
     tokenFiles:
       Array.isArray(globs) && globs.length > 0
         ? globs.map(String)
@@ -84,6 +86,21 @@ function apiOf({ value, from }: Source, flags: Flags): ApiSettings | null {
   if (open && everybody) throw new UsageError('--api-open is for this machine alone, and --api-public for others, too');
   const given = flags['api-host'];
   return { listen, open, hosts: Array.isArray(given) ? given.map(String) : [] };
+}
+
+function sharedKeysOf(flags: Flags, environment: Environment): readonly Secret[] | null {
+  const asked = environmentValue(environment, 'REDIS_SHARED')?.toLowerCase();
+  const wanted = flags['redis-shared'] ?? (asked !== undefined && ['true', '1', 'yes', 'on'].includes(asked));
+  if (wanted !== true) return null;
+  if (!redisOf(environment))
+    throw new UsageError('--redis-shared: set REDIS_URL or REDIS_HOST to say where the tokens are');
+  const keys = list(environmentValue(environment, 'TOKEN_ENCRYPTION_KEY') ?? '');
+  if (keys.length === 0) {
+    throw new UsageError('--redis-shared: set TOKEN_ENCRYPTION_KEY, as made by: openssl rand -base64 32');
+  }
+  const bad = keys.findIndex((key) => !/^[A-Za-z0-9+/]{43}=$/.test(key));
+  if (bad >= 0) throw new UsageError(`TOKEN_ENCRYPTION_KEY: key ${bad + 1} is not 32 bytes in base64`);
+  return keys.map((key) => new Secret(key));
 }
 
 function redisOf(environment: Environment): RedisSettings | null {

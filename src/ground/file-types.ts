@@ -204,6 +204,10 @@ export interface HistoryFile {
    * hash of the tokens in the environment that were last taken over, or tried
    */
   imported?: string | null;
+  /**
+   * hashes of the tokens that were taken in from the disk of one of several machines
+   */
+  taken?: string[];
   hostHeld: {
     host: string;
     until: number;

@@ -21,6 +21,8 @@ export interface History {
   readonly uncalled: number[];
   /** Hash of the tokens in the environment that were last taken over, or tried: each is once. */
   readonly imported?: string | null;
+  /** Hashes of tokens that were taken in from a machine's disk: each is once. */
+  readonly taken?: string[];
   /** Until when the server asked to be left alone. */
   readonly hostHeld: { readonly host: string; readonly until: number } | null;
 }

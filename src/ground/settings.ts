@@ -1,6 +1,7 @@
 import type { ApiSettings } from './api-settings.js';
 import type { Timing } from './plan.js';
 import type { RedisSettings } from './redis-settings.js';
+import type { Secret } from './secret.js';
 
 /** Everything a run is told by flags, environment and defaults. */
 export interface Settings {
@@ -24,6 +25,8 @@ export interface Settings {
   readonly api: ApiSettings | null;
   /** Null when no Redis is named. */
   readonly redis: RedisSettings | null;
+  /** Keys that the tokens of several machines are encrypted with; null where each machine has its own tokens. */
+  readonly sharedKeys: readonly Secret[] | null;
   /** Globs of token files outside .oauth-tokens. */
   readonly tokenFiles: readonly string[];
 }

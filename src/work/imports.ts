@@ -7,6 +7,7 @@ import type { Log } from '../ports/log.js';
 import type { HistoryStore } from '../ports/stores.js';
 import type { Keep, NewTokens } from './keep.js';
 import type { Loader, World } from './load.js';
+import type { TakeIn } from './take-in.js';
 
 /** What became of the tokens that one provider has in the environment. */
 export interface Import {
@@ -24,8 +25,9 @@ export type Imports = (world: World) => Promise<readonly Import[]>;
 /** Everything on disk, with what the environment had for it. */
 export type Intake = (now: number) => Promise<World>;
 
-export function createIntake(loader: Loader, imports: Imports): Intake {
+export function createIntake(loader: Loader, imports: Imports, takeIn: TakeIn | null): Intake {
   return async (now) => {
+    await takeIn?.();
     const world = loader.load(now);
     const results = await imports(world);
     return results.some(({ outcome }) => outcome === 'imported') ? loader.load(now) : world;

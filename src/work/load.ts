@@ -5,7 +5,7 @@ import type { Server } from '../ground/server.js';
 import { fileStem, type Token, type Wanted } from '../ground/token.js';
 import { asWanted, notYetThere } from '../ground/wanted.js';
 import type { Documents } from '../ports/documents.js';
-import type { Files, Listed } from '../ports/files.js';
+import type { Files } from '../ports/files.js';
 import {
   providerReader,
   serverReader,
@@ -41,6 +41,8 @@ export interface Loader {
 
 export interface LoaderParts {
   readonly own: Files;
+  /** Where the token files are, when it is not on this disk. */
+  readonly shared: Files | null;
   readonly shipped: Files;
   readonly documents: Documents;
   readonly environment: () => Environment;
@@ -61,7 +63,7 @@ const SWITCHES = 'server_state.json';
 
 export function createLoader(parts: LoaderParts): Loader {
   const { own, shipped, documents } = parts;
-  const tokens = createShelf(own, documents, tokenReader(documents));
+  const tokens = createShelf(parts.shared ?? own, documents, tokenReader(documents));
   const servers = createShelf(own, documents, serverReader(documents), parts.servers);
   const switches = createShelf(own, documents, switchReader(documents));
   const shippedProviders = createShelf(shipped, documents, providerReader(documents));
@@ -80,10 +82,8 @@ export function createLoader(parts: LoaderParts): Loader {
     },
     serverMemory: () => servers.memory(),
     load(now) {
-      const outputs = parts.outputs();
-      const isToken = ({ path }: Listed): boolean => isTokenFile(path, outputs);
       const definitions = own.list([`${SERVERS}/*.json`]).filter(({ path }) => !nameOf(path).startsWith('.'));
-      tokens.update(own.list([`${TOKENS}/*.json`, ...parts.tokenFiles]).filter(isToken), now);
+      tokens.update(parts.shared?.list([]) ?? listTokenFiles(parts), now);
       servers.update(
         definitions.filter(({ path }) => nameOf(path) !== SWITCHES),
         now,
@@ -152,6 +152,12 @@ function withWanted(
   const there = new Set(files.filter(({ value }) => value?.tokens.length !== 0).map(({ file }) => file));
   for (const one of byFile.values()) if (!there.has(one.file)) tokens.push(notYetThere(one));
   return { tokens, problems };
+}
+
+/** The token files on this machine's disk. */
+export function listTokenFiles({ own, outputs, tokenFiles }: Pick<LoaderParts, 'own' | 'outputs' | 'tokenFiles'>) {
+  const names = outputs();
+  return own.list([`${TOKENS}/*.json`, ...tokenFiles]).filter(({ path }) => isTokenFile(path, names));
 }
 
 function isTokenFile(path: string, outputs: ReadonlySet<string>): boolean {

@@ -5,8 +5,10 @@ import type { RedisSettings } from '../../ground/redis-settings.js';
 export interface RedisLink {
   readonly connected: boolean;
   send<T>(...command: string[]): Promise<T>;
-  /** Called at every connection, the first one included. */
-  onConnected(listener: () => void): void;
+  /** Counts the connections. */
+  readonly epoch: number;
+  /** Called at every connection, the first one included; gives what ends that. */
+  onConnected(listener: () => void): () => void;
   /** Called with what stands in the way, once for each time that it changes; null when nothing does any more. */
   onTrouble(listener: (reason: string | null) => void): void;
   /** Calls back for every message, on a connection of its own. */
@@ -40,11 +42,17 @@ export function connectRedis(settings: RedisSettings): RedisLink {
       connectTimeout: connectTimeout * 1000,
       keepAlive,
       ...(socketTimeout !== null && { socketTimeout: socketTimeout * 1000 }),
-      reconnectStrategy: (retries) => Math.min(retryDelay * 1000 * 2 ** Math.min(retries, 10), LONGEST_PAUSE),
+      // At once, then with growing pauses.
+      reconnectStrategy: (retries) =>
+        retries === 0 ? 20 : Math.min(retryDelay * 1000 * 2 ** Math.min(retries - 1, 10), LONGEST_PAUSE),
     },
   });
   client.on('error', (error: Error) => tell(reasonOf(error)));
-  client.on('ready', () => tell(null));
+  let epoch = 0;
+  client.on('ready', () => {
+    epoch += 1;
+    tell(null);
+  });
   client.connect().catch(() => undefined);
   const others: { destroy(): void; unref(): void }[] = [];
 
@@ -63,7 +71,13 @@ export function connectRedis(settings: RedisSettings): RedisLink {
         }
       }
     },
-    onConnected: (listener) => void client.on('ready', listener),
+    get epoch() {
+      return epoch;
+    },
+    onConnected(listener) {
+      client.on('ready', listener);
+      return () => client.off('ready', listener);
+    },
     onTrouble: (listener) => void troubles.add(listener),
     subscribe(channel, listener) {
       const subscriber = client.duplicate();
