@@ -42,6 +42,10 @@ export async function run(context: Context): Promise<number> {
   }
   let served: Served | null = null;
   let publication: Publication | null = null;
+  let heard: Promise<void> | null = null;
+  const stopping = (): void => {
+    heard ??= app.supervisor.stopping();
+  };
   try {
     app.sweep();
     log.info(
@@ -55,6 +59,8 @@ export async function run(context: Context): Promise<number> {
     served = await app.serve(context.version, () => publication?.connected ?? null);
     if (served) log.info('API', `listening at ${served.where}`);
     rememberFlags(settings.root, flags);
+    // At once, not after what is in flight.
+    signal.addEventListener('abort', stopping, { once: true });
     const report = (cycle: Cycle): void => {
       loop.report(cycle);
       app.notify(cycle);
@@ -67,13 +73,15 @@ export async function run(context: Context): Promise<number> {
     await runLoop({ ...loop, report }, signal, flags.force === true);
     return 0;
   } finally {
-    if (flags.once !== true) app.supervisor.stopping();
+    if (flags.once !== true) stopping();
     await served?.close();
     publication?.close();
     await app.hooks.settled(HOOK_PATIENCE);
     await app.close();
     if (flags.once !== true) forgetFlags(settings.root);
     await claim.release();
+    // Whoever tells systemd is a process of the unit, and would be killed with it.
+    await heard;
     log.info('STOP', 'stopped');
   }
 }

@@ -27,6 +27,8 @@ NoNewPrivileges=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
 KeyringMode=private
+# The watchdog ends it with SIGABRT, and a core of it would hold tokens.
+LimitCORE=0
 LockPersonality=yes
 RemoveIPC=yes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
@@ -45,8 +47,8 @@ UMask=0077
 export function systemdUnit({ node, script, root }: UnitPlaces, user: boolean): string {
   const inHome = [node, script, `${root}/`].some((path) => /^\/(home|root)\//.test(path));
   const hardening = HARDENING.trim()
-    .replace('%ROOT%', quoted(root))
-    .replace('%HOME%', inHome ? 'read-only' : 'yes');
+    .replace('%HOME%', inHome ? 'read-only' : 'yes')
+    .replace('%ROOT%', () => quoted(root));
   return `[Unit]
 Description=Keeps the OAuth tokens of MCP servers fresh
 Wants=network-online.target
@@ -76,7 +78,7 @@ WantedBy=${user ? 'default.target' : 'multi-user.target'}
 
 /** A word of a command line, as systemd.service(5) reads it. */
 function quoted(word: string): string {
-  const escaped = word.replaceAll('%', '%%').replaceAll('$', '$$$$');
+  const escaped = word.replaceAll('%', '%%').replaceAll('$', () => '$$');
   return /^[\w@%+=:,./$-]+$/.test(escaped) ? escaped : `"${escaped.replace(/[\\"]/g, '\\$&')}"`;
 }
 

@@ -2,6 +2,6 @@
 export interface Supervisor {
   /** A cycle has ended: the first one means that the daemon is ready. `status` is one line for people. */
   ran(status: string): void;
-  /** The daemon is ending. */
-  stopping(): void;
+  /** The daemon is ending. Resolves when that has been heard. */
+  stopping(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemdUnit } from '../../src/ground/systemd-unit.js';
+import { FaultServer } from '../fixtures/fault-server.js';
 import { run, start, until } from '../fixtures/program.js';
 import { Root } from '../fixtures/root.js';
 
@@ -64,22 +65,46 @@ describe('the unit', () => {
   });
 });
 
-it.skipIf(!NOTIFY)('the daemon tells systemd when it is ready, that it lives, and that it ends', async () => {
-  const root = new Root();
-  const socket = root.full('notify');
-  const listener = spawn('python3', ['-c', LISTEN, socket], { stdio: ['ignore', 'pipe', 'ignore'] });
-  onTestFinished(() => void listener.kill());
-  let said = '';
-  listener.stdout.on('data', (chunk) => {
-    said += chunk;
+describe.skipIf(!NOTIFY)('the daemon tells systemd', () => {
+  const listen = async (root: Root): Promise<{ readonly socket: string; readonly said: () => string }> => {
+    const socket = root.full('notify');
+    const listener = spawn('python3', ['-c', LISTEN, socket], { stdio: ['ignore', 'pipe', 'ignore'] });
+    onTestFinished(() => void listener.kill());
+    let said = '';
+    listener.stdout.on('data', (chunk) => {
+      said += chunk;
+    });
+    await until(() => said.includes('bound'), 'the socket');
+    return { socket, said: () => said };
+  };
+
+  it('when it is ready, that it lives, and that it ends', async () => {
+    const root = new Root();
+    const { socket, said } = await listen(root);
+    const daemon = start(root.path, [], { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '500000' });
+    await until(() => /READY=1 STATUS=0 tokens, 0 servers/.test(said()), 'readiness');
+    expect(root.has('.oauth-tokens/mcp.json')).toBe(true);
+    await until(() => /WATCHDOG=1/.test(said()), 'a sign of life');
+    daemon.process.kill('SIGTERM');
+    await until(() => /STOPPING=1/.test(said()), 'the end');
+    expect(said()).toContain(`MAINPID=${daemon.pid}`);
+    expect(await daemon.ended).toMatchObject({ code: 0, stderr: '' });
   });
-  await until(() => said.includes('bound'), 'the socket');
-  const daemon = start(root.path, [], { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '500000' });
-  await until(() => /READY=1 STATUS=0 tokens, 0 servers/.test(said), 'readiness');
-  expect(root.has('.oauth-tokens/mcp.json')).toBe(true);
-  await until(() => /WATCHDOG=1/.test(said), 'a sign of life');
-  daemon.process.kill('SIGTERM');
-  await until(() => /STOPPING=1/.test(said), 'the end');
-  expect(said).toContain(`MAINPID=${daemon.pid}`);
-  expect(await daemon.ended).toMatchObject({ code: 0, stderr: '' });
+
+  it('that it ends before it waits for what is in flight', async () => {
+    const root = new Root();
+    const server = await FaultServer.start();
+    server.delay = 3000;
+    const before = { ...server.file(), expires_at: 1 };
+    root.write('.oauth-tokens/rotating.json', before);
+    const { socket, said } = await listen(root);
+    const daemon = start(root.path, [], { NOTIFY_SOCKET: socket });
+    await until(() => server.asked.length === 1 && /READY=1/.test(said()), 'the token request');
+    daemon.process.kill('SIGTERM');
+    await until(() => /STOPPING=1/.test(said()), 'the end');
+    expect(root.json('.oauth-tokens/rotating.json')).toEqual(before);
+    expect(await daemon.ended).toMatchObject({ code: 0 });
+    expect(said().match(/STOPPING=1/g)).toHaveLength(1);
+    expect(root.json('.oauth-tokens/rotating.json').refresh_token).toBe(server.newest);
+  });
 });
