@@ -1,6 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { run } from '../fixtures/program.js';
+import { SCRIPT as PROGRAM, run } from '../fixtures/program.js';
 import { define, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
 import { CTRL_C, hasTerminals, Terminal } from '../fixtures/terminal.js';
@@ -9,7 +10,7 @@ const SCRIPT = fileURLToPath(new URL('../../start_token_refresher.sh', import.me
 
 /** The script on a terminal, as somebody calls it from another folder; what it started is ended with the test. */
 function startScript(root: Root): Terminal {
-  onTestFinished(() => void run(root.path, ['stop']));
+  onTestFinished(() => void spawnSync(process.execPath, [PROGRAM, 'stop', '--root', root.path]));
   return new Terminal(new Root(), [SCRIPT], { TOKEN_REFRESHER_ROOT: root.path, PATH: process.env.PATH ?? '' });
 }
 
