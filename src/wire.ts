@@ -192,7 +192,7 @@ export async function wire(on: Foundations): Promise<App> {
           import('./adapters/login-secrets.js'),
         ]);
       const ports = {
-        discovery: sdkDiscovery(),
+        discovery: sdkDiscovery(allowHttp),
         registrations: registrationFiles(own, documents, sha256),
         loopback: loopbackServer,
         browser: desktopBrowser,

@@ -14,8 +14,9 @@ export const loopbackServer: Loopback = {
     const visits: Visit[] = [];
     let arrived: () => void = () => undefined;
     const server = createServer((request, response) => {
-      const url = new URL(request.url ?? '/', 'http://127.0.0.1');
-      if (request.method !== 'GET' || url.pathname !== path) {
+      const address = `http://127.0.0.1${request.url}`;
+      const url = URL.canParse(address) ? new URL(address) : null;
+      if (request.method !== 'GET' || url?.pathname !== path) {
         response.writeHead(404, { connection: 'close' }).end();
         return;
       }

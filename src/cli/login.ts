@@ -1,5 +1,6 @@
 import { duration } from '../ground/duration.js';
 import { isLoopback } from '../ground/recipe.js';
+import { foreignText } from '../ground/secret.js';
 import { LoginError } from '../work/authorization.js';
 import { loginNames, loginTarget } from '../work/login-target.js';
 import type { Context } from './command.js';
@@ -44,10 +45,14 @@ export async function login({ app, flags, words, terminal, signal }: Context): P
     return 0;
   } catch (error) {
     if (!(error instanceof LoginError)) throw error;
-    terminal.complain(`${name}: ${error.message}; nothing was written`);
+    // Issuers and endpoints are named by servers, which may draw on the terminal with them.
+    terminal.complain(`${name}: ${foreignText(error.message, [], LONGEST)}; nothing was written`);
     return 1;
   }
 }
+
+/** Characters of a reason. */
+const LONGEST = 1000;
 
 function textOf(flags: Flags, name: string): string | null {
   const value = flags[name];

@@ -43,6 +43,9 @@ export interface RecipeSources {
   readonly allowHttp: boolean;
 }
 
+/** The `client_registration` of a file whose client this program has registered, and can register again. */
+export const DYNAMIC = 'dynamic';
+
 const EGRESS_SETS = 100;
 
 /**
@@ -70,7 +73,9 @@ export function recipeFor(token: Token, sources: RecipeSources): Recipe | Unrefr
   const endpoint = endpointOf(field('token_endpoint') ?? provider?.tokenEndpoint ?? null, required);
   if (endpoint === null) missing.push(named('token_endpoint', provider));
   const clientId = required('client_id');
-  const clientSecret = token.clientSecret ?? agent?.clientSecret ?? secretFor(clientId, egress, provider, environment);
+  const usual = agent?.clientSecret ?? secretFor(clientId, egress, provider, environment);
+  // A server may register a client by the name of the user's own, to be sent that one's secret.
+  const clientSecret = token.clientSecret ?? (token.fields.client_registration === DYNAMIC ? null : usual);
   const authMethod = authMethodOf(field('token_endpoint_auth_method'), provider, clientSecret);
   if (authMethod !== 'none' && !clientSecret) missing.push(named('client_secret', provider));
   if (grant === 'client_credentials' && authMethod === 'none') missing.push(named('client_secret', provider));

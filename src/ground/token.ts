@@ -1,6 +1,6 @@
 import { jwtLife } from './jwt.js';
 import { type Moment, readMoment } from './moment.js';
-import { type Secret, secretOrNull } from './secret.js';
+import { foreignText, type Secret, secretOrNull } from './secret.js';
 
 /** One token as it stands in a file. */
 export interface Token {
@@ -154,7 +154,7 @@ function whyUnrenderable(document: Readonly<Record<string, unknown>>, access: Se
   // "bot" and "user" are Slack's names for bearer tokens (docs.slack.dev, using token rotation).
   const type = document.token_type;
   if (typeof type === 'string' && type !== '' && !/^(bearer|bot|user)$/i.test(type)) {
-    return `its token_type is "${type.slice(0, 20)}", not Bearer`;
+    return `its token_type is "${foreignText(type, [], 20)}", not Bearer`;
   }
   return whyNoHeaderValue(access.reveal());
 }

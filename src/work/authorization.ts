@@ -1,6 +1,6 @@
 import { type Authorization, joinScopes } from '../ground/login.js';
 import { type AuthMethod, fillPlaceholders, type Provider } from '../ground/provider.js';
-import { fieldsOf, isLoopback, isRecipe, type RecipeSources, recipeFor } from '../ground/recipe.js';
+import { DYNAMIC, fieldsOf, isLoopback, isRecipe, type RecipeSources, recipeFor } from '../ground/recipe.js';
 import { Secret } from '../ground/secret.js';
 import { keyOf } from '../ground/server.js';
 import { readToken, type Token } from '../ground/token.js';
@@ -25,9 +25,6 @@ export interface Wishes {
   readonly device: boolean;
   readonly allowHttp: boolean;
 }
-
-/** Marks a token file whose client was registered by this program, and can be registered again. */
-const DYNAMIC = 'dynamic';
 
 /**
  * Where and as whom to log in: as the client that the definition and the environment name, else by what the server
@@ -129,11 +126,35 @@ function discovered(target: LoginTarget, named: Provider | null, at: Discovered,
   if (clientId === null) return { kind: 'no client', at, authorization };
   const made = recipeFor(withEndpoint(token, at.tokenEndpoint), sources);
   if (!isRecipe(made)) throw new LoginError(made.reason.replace('its refresh lacks', 'its login lacks'));
+  const home = homeOf(provider, fields);
+  if (home !== null && home !== withoutSlash(at.issuer) && home !== withoutSlash(at.tokenEndpoint)) {
+    throw new LoginError(
+      `the client of ${name} belongs to ${home}, and ${target.name} wants it sent to ${at.issuer}; name the ${wishes.device ? 'device_' : ''}authorization_endpoint in the definition of ${name}`,
+    );
+  }
   const { clientSecret } = made;
   const authMethod =
     clientSecret && at.authMethods.length > 0 ? methodAmong(at.authMethods, made.authMethod) : made.authMethod;
   const client = { clientId, clientSecret, authMethod };
   return { kind: 'client', authorization: checked(asClient(authorization, client, {}), wishes) };
+}
+
+/** Whose client it is, as the definition or the token's file says; null when neither does. */
+function homeOf(provider: Provider | null, fields: (name: string) => string | null): string | null {
+  const template = provider?.issuer ?? fields('token_endpoint') ?? provider?.tokenEndpoint ?? null;
+  return template === null ? null : withoutSlash(fillPlaceholders(template, fields).text);
+}
+
+/** A slash at the end of an issuer is added and taken away by many hands. */
+function withoutSlash(url: string): string {
+  return url.replace(/\/$/, '');
+}
+
+/** Whether the token that is there was issued to this very client by this very server. */
+export function isOfThere(token: Token, to: Authorization, world: World, wishes: Wishes): boolean {
+  const provider = world.providers.get(token.provider ?? '') ?? null;
+  const recipe = recipeFor(token, sourcesFor(token, provider, world, wishes));
+  return isRecipe(recipe) && recipe.endpoint.href === to.tokenEndpoint.href && recipe.clientId === to.clientId;
 }
 
 /** With the client it was lacking; its token file will say all that a refresh needs. */
@@ -162,9 +183,12 @@ export function checked(authorization: Authorization, wishes: Pick<Wishes, 'allo
   return authorization;
 }
 
-function urlOf(text: string, what: string, { allowHttp }: Pick<Wishes, 'allowHttp'>): URL {
+export function urlOf(text: string, what: string, { allowHttp }: Pick<Wishes, 'allowHttp'>): URL {
   if (!URL.canParse(text)) throw new LoginError(`the ${what} is not a URL: ${text.slice(0, 200)}`);
   const url = new URL(text);
+  // "https://login.example.com@evil.example" is how a host looks like another.
+  if (url.username !== '' || url.password !== '')
+    throw new LoginError(`the ${what} at ${url.host} has a user name in it`);
   if (url.protocol === 'https:' || (url.protocol === 'http:' && (allowHttp || isLoopback(url.hostname)))) return url;
   throw new LoginError(`the ${what} at ${url.host} is not https; --allow-http would send secrets in the clear`);
 }

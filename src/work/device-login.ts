@@ -22,7 +22,7 @@ const LIFETIME = 600;
 const SLOWER = 5;
 
 /** Shows a code, and asks until the person has typed it in elsewhere. Gives the last answer, good or bad. */
-export async function pollForToken(to: Authorization, parts: DeviceParts): Promise<Exchange> {
+export async function pollForToken(to: Authorization, parts: DeviceParts): Promise<[Exchange, deviceCode: string]> {
   const { endpoint, clock, signal, tell } = parts;
   const resource: Record<string, string> = to.resource === null ? {} : { resource: to.resource };
   const asked = { ...(to.scope !== null && { scope: to.scope }), ...resource };
@@ -30,7 +30,7 @@ export async function pollForToken(to: Authorization, parts: DeviceParts): Promi
   const begun = readBody(first);
   const { device_code, user_code, verification_uri, verification_url, verification_uri_complete } = begun;
   const address = verification_uri ?? verification_url; // the latter is Google's
-  if (typeof device_code !== 'string' || typeof user_code !== 'string' || typeof address !== 'string') {
+  if (typeof device_code !== 'string' || typeof user_code !== 'string' || !isWebAddress(address)) {
     const said = typeof begun.error === 'string' ? foreignText(begun.error, [to.clientSecret]) : null;
     throw new LoginError(
       `${new URL(to.deviceEndpoint ?? '').host} gave no code: ${said ?? first.trouble ?? 'its answer makes no sense'}`,
@@ -38,14 +38,13 @@ export async function pollForToken(to: Authorization, parts: DeviceParts): Promi
   }
   tell(`Open this address in a browser, on any device:\n\n  ${foreignText(address, [])}\n`);
   tell(`and enter this code:  ${foreignText(user_code, [])}\n`);
-  if (typeof verification_uri_complete === 'string')
-    tell(`or open:  ${foreignText(verification_uri_complete, [], 2000)}\n`);
+  if (isWebAddress(verification_uri_complete)) tell(`or open:  ${foreignText(verification_uri_complete, [], 2000)}\n`);
   tell('Waiting for you to log in there; Ctrl-C gives up.');
 
   const ends = clock.monotonic() + (readSeconds(begun.expires_in) ?? LIFETIME);
   let interval = Math.max(readSeconds(begun.interval) ?? INTERVAL, 0);
   for (;;) {
-    await clock.sleep(interval, signal);
+    await clock.sleep(Math.min(interval, Math.max(ends - clock.monotonic(), 1)), signal);
     if (signal.aborted) throw new LoginError('given up');
     if (clock.monotonic() > ends) throw new LoginError('nobody entered the code in time; log in again');
     const exchange = await endpoint.exchange(
@@ -58,8 +57,12 @@ export async function pollForToken(to: Authorization, parts: DeviceParts): Promi
     else if (!exchange.answer?.complete) interval = Math.min(interval * 2 || INTERVAL, 60);
     else if (error === 'access_denied') throw new LoginError('the login was refused: access_denied');
     else if (error === 'expired_token') throw new LoginError('nobody entered the code in time; log in again');
-    else if (error !== 'authorization_pending') return exchange;
+    else if (error !== 'authorization_pending') return [exchange, device_code];
   }
+}
+
+function isWebAddress(value: unknown): value is string {
+  return typeof value === 'string' && /^https?:\/\//i.test(value);
 }
 
 function readBody({ answer }: Exchange): Readonly<Record<string, unknown>> {

@@ -1,7 +1,7 @@
 import type { Listing } from '../ground/entry.js';
 import { fileStemOf, placeOf } from '../ground/environment-tokens.js';
 import type { Server } from '../ground/server.js';
-import { NO_TOKEN, type Token } from '../ground/token.js';
+import { egressKey, NO_TOKEN, type Token } from '../ground/token.js';
 import type { Place } from '../ports/stores.js';
 import type { World } from './load.js';
 
@@ -50,7 +50,9 @@ export function fieldsAtFirst(target: LoginTarget, provider: string | null): Rec
 
 function forServer(server: Server, world: World): LoginTarget {
   const { key, authProvider } = server;
-  const written = world.tokens.find(({ file }) => isFor(file, key) && file.startsWith('.oauth-tokens/'));
+  const written = world.tokens.find(
+    (one) => egressKey(one) === key && (authProvider === null || one.provider === authProvider),
+  );
   const token = server.token === null ? written : world.tokens.find(({ name }) => name === server.token);
   const place = (provider: string): Place => {
     if (token) return token;
@@ -59,10 +61,6 @@ function forServer(server: Server, world: World): LoginTarget {
     return { name: stem, file: `.oauth-tokens/${stem}-egress.json`, at: [] };
   };
   return { name: key, provider: token?.provider ?? authProvider, server, token: token ?? null, place };
-}
-
-function isFor(file: string, key: string): boolean {
-  return file.endsWith(`-${key}-egress.json`);
 }
 
 function forToken(name: string, token: Token, world: World, listings: readonly Listing[]): LoginTarget {

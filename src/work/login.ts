@@ -1,13 +1,15 @@
-import { judge, takeGrant } from '../ground/answer.js';
+import { type Grant, judge, takeGrant } from '../ground/answer.js';
 import { type Authorization, authorizationUrl, joinScopes, readRedirect } from '../ground/login.js';
 import type { Exchange } from '../ground/outcome.js';
 import { isRecord } from '../ground/problem.js';
+import { DYNAMIC } from '../ground/recipe.js';
+import { Secret } from '../ground/secret.js';
 import { readToken, whyNoHeaderValue } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { TokenEndpoint } from '../ports/endpoint.js';
 import { FileError } from '../ports/files.js';
 import type { Listener, LoginPorts, Visit } from '../ports/login.js';
-import { asClient, checked, type Found, findAuthorization, LoginError } from './authorization.js';
+import { asClient, checked, type Found, findAuthorization, isOfThere, LoginError, urlOf } from './authorization.js';
 import { pollForToken } from './device-login.js';
 import type { Keep } from './keep.js';
 import type { World } from './load.js';
@@ -71,6 +73,7 @@ export function createLogin({ ports, endpoint, keep, clock }: LoginParts): Login
         names === null ? `a client_id in a definition or in ${authorization.provider}'s token file` : names;
       throw new LoginError(`${at.issuer} registers no clients by itself; register one there, and set ${remedy}`);
     }
+    urlOf(at.registrationEndpoint, 'registration endpoint', request);
     try {
       const made = await discovery.register(at, redirectUri, authorization.scope);
       await registrations.keep(made);
@@ -128,8 +131,8 @@ export function createLogin({ ports, endpoint, keep, clock }: LoginParts): Login
 
   const byDevice = async (found: Found, request: LoginRequest): Promise<LoggedIn> => {
     const to = found.kind === 'client' ? found.authorization : await registered(found, null, request);
-    const exchange = await pollForToken(to, { endpoint, clock, signal: request.signal, tell: request.tell });
-    return settle(request, to, exchange);
+    const [exchange, code] = await pollForToken(to, { endpoint, clock, signal: request.signal, tell: request.tell });
+    return settle(request, to, exchange, [code]);
   };
 
   const redeem = async (
@@ -142,17 +145,24 @@ export function createLogin({ ports, endpoint, keep, clock }: LoginParts): Login
       { ...to, endpoint: to.tokenEndpoint },
       { ...to.tokenParameters, ...resource, ...parameters },
     );
-    return settle(request, to, exchange);
+    return settle(request, to, exchange, [parameters.code, parameters.code_verifier]);
   };
 
   /** Judges the answer and keeps what it brings. */
-  const settle = async (request: LoginRequest, to: Authorization, exchange: Exchange): Promise<LoggedIn> => {
+  const settle = async (
+    request: LoginRequest,
+    to: Authorization,
+    exchange: Exchange,
+    sent: readonly (string | undefined)[],
+  ): Promise<LoggedIn> => {
     const { target } = request;
     const { answer, trouble } = exchange;
     if (!answer?.complete)
       throw new LoginError(`${to.tokenEndpoint.host} gave no answer: ${trouble ?? 'it was cut off'}`);
     const grant = takeGrant(answer);
-    const failure = judge(answer, grant, [to.clientSecret, grant?.access ?? null, grant?.refresh ?? null], clock.now());
+    const secrets = [to.clientSecret, grant?.access ?? null, grant?.refresh ?? null];
+    const spent = sent.flatMap((value) => (value ? [new Secret(value)] : []));
+    const failure = judge(answer, grant, [...secrets, ...spent], clock.now());
     if (failure?.code === 'invalid_client' && to.fields.client_registration !== undefined && to.issuer !== null) {
       await registrations.forget(to.issuer);
       throw new LoginError(`${failure.detail}; the client that was registered there is forgotten: log in again`);
@@ -163,6 +173,7 @@ export function createLogin({ ports, endpoint, keep, clock }: LoginParts): Login
     const said = bodyOf(answer.body);
     const fields = {
       ...fieldsAtFirst(target, place.at.length === 0 ? to.provider : null),
+      ...withoutOldClient(request, to, grant),
       ...to.fields,
       ...(grant.tokenType !== null && { token_type: grant.tokenType }),
       ...scopeField(said.scope, to.scope),
@@ -185,7 +196,30 @@ export function createLogin({ ports, endpoint, keep, clock }: LoginParts): Login
 
   return async (request) => {
     const found = await findAuthorization(request.target, request.world, discovery, request);
+    refuseTaken(request, found.authorization.provider);
     return request.device ? byDevice(found, request) : byBrowser(found, request);
+  };
+}
+
+/** Two servers' names may make one file's: "a" and "b-c", "a-b" and "c". */
+function refuseTaken({ target, world }: LoginRequest, provider: string): void {
+  const { file, at } = target.place(provider);
+  const there = world.tokens.find((token) => token.file === file && token.at.join() === at.join());
+  if (target.token || !there || there.provider === null || there.provider === provider) return;
+  throw new LoginError(
+    `${file} holds a token of ${there.provider}; add "token": NAME to the definition of ${target.name}`,
+  );
+}
+
+/** What the file says of an earlier client, and a refresh token of that one's, must not be sent to another server. */
+function withoutOldClient(request: LoginRequest, to: Authorization, { refresh }: Grant): Record<string, unknown> {
+  const { token } = request.target;
+  if (!token) return {};
+  const names = ['client_id', 'client_secret', 'token_endpoint', 'token_endpoint_auth_method', 'client_registration'];
+  const old = token.fields.client_registration === DYNAMIC ? names : [];
+  return {
+    ...Object.fromEntries(old.map((name) => [name, undefined])),
+    ...(token.refresh && !refresh && !isOfThere(token, to, request.world, request) && { refresh_token: null }),
   };
 }
 

@@ -6,6 +6,7 @@ import {
   registerClient,
   selectResourceURL,
 } from '@modelcontextprotocol/client';
+import { isLoopback } from '../../ground/recipe.js';
 import { secretOrNull } from '../../ground/secret.js';
 import type { Discovered, Discovery, Registration } from '../../ports/login.js';
 import { httpFetch } from './http-fetch.js';
@@ -13,13 +14,25 @@ import { KNOCK, KNOCK_HEADERS } from './knock.js';
 
 /** For each request; milliseconds. */
 const PATIENCE = 15_000;
+/** Bytes of an answer that are read. */
+const LARGEST = 1024 * 1024;
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
 /** Discovery and registration as the MCP authorization specification of 2026-07-28 has them, by the official SDK. */
-export function sdkDiscovery(): Discovery {
+export function sdkDiscovery(allowHttp: boolean): Discovery {
   const plainFetch = httpFetch();
-  const fetchFn = (url: string | URL, init: RequestInit = {}): Promise<Response> => {
+  const patientFetch = (url: string | URL, init: RequestInit = {}): Promise<Response> => {
     return plainFetch(new URL(url), { ...init, signal: AbortSignal.timeout(PATIENCE) });
+  };
+  /** Whoever can change an answer on its way decides where the person logs in: but for what they named, https alone. */
+  const fetchFrom = (named: string) => {
+    return async (url: string | URL, init?: RequestInit): Promise<Response> => {
+      const { protocol, hostname, host, origin } = new URL(url);
+      const safe = protocol !== 'http:' || allowHttp || isLoopback(hostname) || origin === new URL(named).origin;
+      // A TypeError, as the SDK takes other errors for metadata that is not there.
+      if (!safe) throw new TypeError(`${host} is not to be asked without https`);
+      return whole(await patientFetch(url, init), host);
+    };
   };
   /** What the SDK needs to know of the server, to register with it. */
   const metadataOf = new WeakMap<Discovered, AuthorizationServerMetadata>();
@@ -45,7 +58,7 @@ export function sdkDiscovery(): Discovery {
 
   return {
     async ofServer(url) {
-      const response = await fetchFn(url, {
+      const response = await patientFetch(url, {
         method: 'POST',
         headers: KNOCK_HEADERS,
         body: KNOCK,
@@ -53,7 +66,9 @@ export function sdkDiscovery(): Discovery {
       await response.body?.cancel();
       const challenge = response.status === 401 ? extractWWWAuthenticateParams(response) : {};
       const { resourceMetadataUrl } = challenge;
-      const info = await discoverOAuthServerInfo(url, { fetchFn, ...(resourceMetadataUrl && { resourceMetadataUrl }) });
+      const info = await plainly(
+        discoverOAuthServerInfo(url, { fetchFn: fetchFrom(url), ...(resourceMetadataUrl && { resourceMetadataUrl }) }),
+      );
       if (!info.authorizationServerMetadata) {
         throw new Error(`${url} (HTTP ${response.status}) names no authorization server whose metadata can be read`);
       }
@@ -64,14 +79,14 @@ export function sdkDiscovery(): Discovery {
       return found(info.authorizationServerMetadata, resourceMetadata?.resource ?? null, scope);
     },
     async ofIssuer(issuer) {
-      const metadata = await discoverAuthorizationServerMetadata(issuer, { fetchFn });
+      const metadata = await plainly(discoverAuthorizationServerMetadata(issuer, { fetchFn: fetchFrom(issuer) }));
       if (!metadata) throw new Error(`${issuer} tells nothing of itself under /.well-known/`);
       return found(metadata, null, null);
     },
     async register(at, redirectUri, scope): Promise<Registration> {
       const metadata = metadataOf.get(at);
       const supported = at.authMethods.length === 0 || at.authMethods.includes('none');
-      const client = await registerClient(at.issuer, {
+      const registering = registerClient(at.issuer, {
         ...(metadata && { metadata }),
         clientMetadata: {
           client_name: 'token-refresher',
@@ -83,14 +98,19 @@ export function sdkDiscovery(): Discovery {
           token_endpoint_auth_method: supported ? 'none' : (at.authMethods[0] ?? 'none'),
         },
         ...(scope !== null && { scope }),
-        fetchFn,
+        fetchFn: fetchFrom(at.issuer),
       });
+      const client = await plainly(registering);
+      if (client.client_id === '') throw new Error('client_id: is empty');
       const method = client.token_endpoint_auth_method ?? (client.client_secret ? 'client_secret_basic' : 'none');
       return {
         issuer: at.issuer,
         clientId: client.client_id,
         clientSecret: secretOrNull(client.client_secret),
-        authMethod: method === 'client_secret_basic' || method === 'client_secret_post' ? method : 'none',
+        authMethod:
+          client.client_secret && (method === 'client_secret_basic' || method === 'client_secret_post')
+            ? method
+            : 'none',
         redirectUri,
       };
     },
@@ -99,6 +119,33 @@ export function sdkDiscovery(): Discovery {
 
 /** The SDK asks it only whether it knows better, and it does not. */
 const NO_PROVIDER = {} as Parameters<typeof selectResourceURL>[1];
+
+/** An answer that was read to its end, which has to be near. */
+async function whole(response: Response, host: string): Promise<Response> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > LARGEST) throw new TypeError(`the answer of ${host} is longer than ${LARGEST} bytes`);
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString('utf8');
+  const { status, statusText, ok, headers } = response;
+  const read = { status, statusText, ok, headers, text: async () => text, json: async () => JSON.parse(text) };
+  return read as unknown as Response;
+}
+
+/** What is wrong with an answer, in a line: a ZodError has a page of it. */
+async function plainly<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const [issue] = error instanceof Error && 'issues' in error ? (error.issues as Issue[]) : [];
+    throw issue ? new Error(`${issue.path.join('/')}: ${issue.message}`, { cause: error }) : error;
+  }
+}
+
+type Issue = { readonly path: readonly PropertyKey[]; readonly message: string };
 
 function textOf(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
