@@ -118,7 +118,13 @@ function parse(text: string): Parsed {
   } catch {
     return { complaint: { pointer: '', message: whyNotJson(body) } };
   }
-  const twice = duplicateKey(body, value);
+  let twice: string | null;
+  try {
+    twice = duplicateKey(body, value);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { complaint: { pointer: '', message: 'is nested too deeply' } };
+  }
   if (twice !== null) {
     return { complaint: { pointer: twice, message: 'the same key stands there twice; remove one of them' } };
   }

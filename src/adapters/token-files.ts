@@ -25,7 +25,7 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
   };
   const tokenIn = (document: Record<string, unknown>, { file, at }: Place): Token | null => {
     const tokens = formatOf(file, document).read(file, document);
-    return tokens.find((token) => token.at.join('\0') === at.join('\0')) ?? null;
+    return tokens.find((token) => keyOf(token) === keyOf({ at })) ?? null;
   };
   /** What a save changes: the file, or what it begins with; null while somebody else is writing it. */
   const present = ({ file, wanted }: Token): { text: string; document: Record<string, unknown> } | null => {
@@ -83,10 +83,23 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
         if (!there) throw new FileError('EINVAL', 'is not a JSON object; mend or remove it first');
         const begun = withFields(there.document, place.at, fields);
         const next = formatOf(place.file, begun).update(begun, place.at, update);
+        const after = placesIn(place.file, next);
+        if (![...placesIn(place.file, there.document), keyOf(place)].every((key) => after.includes(key))) {
+          throw new FileError('EINVAL', 'holds tokens of another kind; move them elsewhere first');
+        }
         await files.write(place.file, rewrite(there.text.replace(/^\uFEFF/, ''), there.document, next));
       });
     },
   };
+}
+
+function keyOf({ at }: Pick<Place, 'at'>): string {
+  return at.join('\0');
+}
+
+/** Where in a document there are tokens. */
+function placesIn(file: string, document: Record<string, unknown>): string[] {
+  return formatOf(file, document).read(file, document).map(keyOf);
 }
 
 /** The token that was read again is the same one, by whatever name it goes and whatever asks for it. */
@@ -100,7 +113,9 @@ function withFields(
   fields: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   if (key === undefined) return { ...document, ...fields };
-  const inner = document[key];
+  const inner = Object.hasOwn(document, key) ? document[key] : null;
+  if (!isRecord(inner) && inner !== null)
+    throw new FileError('EINVAL', `holds something else at "${key}"; mend it first`);
   return { ...document, [key]: withFields(isRecord(inner) ? inner : {}, rest, fields) };
 }
 

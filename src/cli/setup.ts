@@ -61,10 +61,9 @@ async function askFor(context: Context, prompt: Prompt, target: LoginTarget): Pr
     if (!pasted) terminal.complain('  that holds no token');
   }
   if (typeof pasted.refresh_token !== 'string') {
-    const text = await prompt.ask('  refresh token (Enter for none): ', true);
-    if (text === null) return 'given up';
-    const refresh = readPasted(text)?.access_token;
-    if (typeof refresh === 'string' && refresh.toLowerCase() !== 'skip') pasted = { ...pasted, refresh_token: refresh };
+    const refresh = await askRefresh(context, prompt);
+    if (refresh === null) return 'given up';
+    if (refresh !== '') pasted = { ...pasted, refresh_token: refresh };
   }
   const access = typeof pasted.access_token === 'string' ? pasted.access_token : '';
   const life = jwtLife(access)?.exp ?? null;
@@ -89,6 +88,19 @@ async function askWhole(prompt: Prompt, question: string): Promise<string | null
     text += `\n${more}`;
   }
   return text;
+}
+
+/** Empty for none. */
+async function askRefresh({ terminal }: Context, prompt: Prompt): Promise<string | null> {
+  for (;;) {
+    const text = await askWhole(prompt, '  refresh token (Enter for none): ');
+    if (text === null) return null;
+    if (text.trim() === '' || text.trim().toLowerCase() === 'skip') return '';
+    const found = readPasted(text);
+    const refresh = found?.refresh_token ?? found?.access_token;
+    if (typeof refresh === 'string') return refresh;
+    terminal.complain('  that holds no token');
+  }
 }
 
 async function askLifetime({ terminal }: Context, prompt: Prompt): Promise<string | null> {

@@ -1,4 +1,5 @@
 import { readMoment } from './moment.js';
+import { cleanToken } from './pasted.js';
 import { type Environment, fieldFromEnvironment, type Provider } from './provider.js';
 import { type Secret, secretOrNull } from './secret.js';
 import type { Token } from './token.js';
@@ -28,8 +29,9 @@ export function environmentTokens(
   const found: EnvironmentToken[] = [];
   for (const provider of providers) {
     const field = (name: string): string | null => fieldFromEnvironment(name, provider, environment);
-    const access = secretOrNull(field('access_token'));
-    const refresh = secretOrNull(field('refresh_token'));
+    // Not every reader of .env files takes the quotes away.
+    const access = secretOrNull(cleanToken(field('access_token') ?? ''));
+    const refresh = secretOrNull(cleanToken(field('refresh_token') ?? ''));
     if (!access && !refresh) continue;
     found.push({
       ...placeOf(provider.name, provider, environment),

@@ -61,6 +61,11 @@ const CODES: Readonly<Record<string, FailureKind>> = {
   not_now: 'local',
 };
 
+/** Whether it is a reason that is known, and no other. */
+export function isKnownCode(code: string): boolean {
+  return Object.hasOwn(CODES, code);
+}
+
 /**
  * What an error code means. A code decides before any HTTP status does (GitHub and Slack send errors with
  * 200, Atlassian and Auth0 with 403), with one exception: Auth0 says `access_denied` for its global limit.

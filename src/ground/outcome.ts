@@ -1,5 +1,5 @@
 import { type Answer, type Grant, judge } from './answer.js';
-import type { Failure } from './failure.js';
+import { type Failure, isKnownCode } from './failure.js';
 import type { Update } from './formats/format.js';
 import { jwtLife } from './jwt.js';
 import { SKEW_NOTICED, tokenTime } from './plan.js';
@@ -16,6 +16,8 @@ export interface Exchange {
   readonly trouble: string | null;
 }
 
+const REFUSALS = new Set([400, 401, 403]);
+
 /** Why an exchange did not bring a good answer, or null when it did. */
 export function failureOf(
   exchange: Exchange,
@@ -30,6 +32,10 @@ export function failureOf(
     const mine = [token.access, token.refresh, recipe.clientSecret, recipe.password];
     const theirs = grant ? [grant.access, grant.refresh] : [];
     const failure = judge(answer, grant, [...mine, ...theirs], now);
+    // Whatever the server says with it: a few wrong passwords lock an account.
+    if (failure && recipe.grant === 'password' && REFUSALS.has(answer.status) && !isKnownCode(failure.code)) {
+      return { ...failure, kind: 'configuration' };
+    }
     return failure && recipe.deadCodes.includes(failure.code) ? { ...failure, kind: 'dead' } : failure;
   }
   const detail = trouble ?? 'the answer was cut off';

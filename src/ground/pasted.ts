@@ -1,4 +1,5 @@
 import { isRecord } from './problem.js';
+import { whyNoHeaderValue } from './token.js';
 
 /** Tokens as people copy them, in the names of RFC 6749 section 5.1; everything else as it was. */
 export type Pasted = Readonly<Record<string, unknown>>;
@@ -18,17 +19,22 @@ export function readPasted(text: string): Pasted | null {
     return found && tokensIn(found);
   }
   const token = cleanToken(text);
-  return token === '' ? null : { access_token: token };
+  return isPlausible(token) ? { access_token: token } : null;
 }
 
-/** The token alone: without quotes, white space, and the words that stand before it in a header. */
-function cleanToken(text: string): string {
+/** The token alone: without quotes, white space, and the words that stand before it in a header or an object. */
+export function cleanToken(text: string): string {
   return text
     .trim()
+    .replace(/^["'`]?(?:authorization|access_?token|refresh_?token)["'`]?\s*[:=]\s*/i, '')
     .replace(/^["'`]|["'`,]+$/g, '')
-    .replace(/^authorization:\s*/i, '')
-    .replace(/^bearer\s+/i, '')
-    .replace(/\s+/g, '');
+    .replace(/^bearer(?:\s+["'`]?|$)/i, '')
+    .replace(/[\s\p{Cf}]+/gu, '');
+}
+
+/** A piece of JSON is no token, though a header could carry it. */
+function isPlausible(token: string): boolean {
+  return token !== '' && whyNoHeaderValue(token) === null && !/["'`[\]{}<>\\]/.test(token);
 }
 
 /** The object that holds the tokens: the outermost that has one, with names as OAuth has them. */

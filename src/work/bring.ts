@@ -5,7 +5,7 @@ import type { Pasted } from '../ground/pasted.js';
 import { isRecipe } from '../ground/recipe.js';
 import { secretOrNull } from '../ground/secret.js';
 import { keyOf } from '../ground/server.js';
-import { readSeconds } from '../ground/token.js';
+import { readSeconds, whyNoHeaderValue } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { Documents } from '../ports/documents.js';
 import { FileError } from '../ports/files.js';
@@ -71,6 +71,8 @@ export async function bring(parts: BringParts, target: LoginTarget, pasted: Past
   const access = secretOrNull(access_token);
   const refresh = secretOrNull(refresh_token);
   if (!access && !refresh) return '/access_token: is empty';
+  const unusable = access && whyNoHeaderValue(access.reveal());
+  if (unusable) return `/access_token: ${unusable}`;
   const now = clock.now();
   const own = access && (jwtLife(access.reveal())?.exp ?? null);
   const expiresIn = readSeconds(expires_in);

@@ -53,7 +53,11 @@ export function createKeep({ store, histories, locks, clock }: KeepParts): Keep 
       await store.bring(place, tokens.fields, update);
       const { imported } = tokens;
       const history = histories.read(place.name);
-      await histories.note({ ...history, lifetime: lifetimeOf(update), ...(imported && { imported }) });
+      const next = { ...history, lifetime: lifetimeOf(update), ...(imported && { imported }) };
+      await histories.note(next).catch((error: unknown) => {
+        // The tokens are on disk, and whoever brought them must not hear that they are lost.
+        if (!(error instanceof FileError)) throw error;
+      });
       return true;
     } finally {
       await lock.release();

@@ -83,7 +83,8 @@ export function createLoader(parts: LoaderParts): Loader {
     serverMemory: () => servers.memory(),
     load(now) {
       const definitions = own.list([`${SERVERS}/*.json`]).filter(({ path }) => !nameOf(path).startsWith('.'));
-      tokens.update(parts.shared?.list([]) ?? listTokenFiles(parts), now);
+      const outputs = parts.outputs();
+      tokens.update(parts.shared?.list([]) ?? listTokenFiles({ ...parts, outputs: () => outputs }), now);
       servers.update(
         definitions.filter(({ path }) => nameOf(path) !== SWITCHES),
         now,
@@ -101,7 +102,7 @@ export function createLoader(parts: LoaderParts): Loader {
       const seen = [...shelves.map(({ items }) => items), environment];
       if (before && seen.every((part, index) => part === before?.seen[index])) return before.world;
 
-      const asked = withWanted(tokens.items, values(wanted));
+      const asked = withWanted(tokens.items, values(wanted), outputs);
       const named = withDistinctNames(asked.tokens);
       const previous = new Map(before?.world.tokens.map((token) => [token.name, token]));
       const world: World = {
@@ -134,13 +135,15 @@ function environmentProblems(trouble: string | null): Problem[] {
 function withWanted(
   files: readonly Shelved<TokenFileContent>[],
   wanted: readonly Wanted[],
+  outputs: ReadonlySet<string>,
 ): { tokens: Token[]; problems: Problem[] } {
   const byFile = new Map<string, Wanted>();
   const problems: Problem[] = [];
   for (const one of wanted) {
     const first = byFile.get(one.file);
-    if (first) problems.push(problem(one.definition, '/name', `is wanted by ${first.definition} already`));
-    else byFile.set(one.file, one);
+    const taken = first ? `is wanted by ${first.definition} already` : whyTaken(one, files, outputs);
+    if (taken === null) byFile.set(one.file, one);
+    else problems.push(problem(one.definition, '/name', taken));
   }
   const tokens = files
     .flatMap(({ value }) => value?.tokens ?? [])
@@ -158,6 +161,18 @@ function withWanted(
 export function listTokenFiles({ own, outputs, tokenFiles }: Pick<LoaderParts, 'own' | 'outputs' | 'tokenFiles'>) {
   const names = outputs();
   return own.list([`${TOKENS}/*.json`, ...tokenFiles]).filter(({ path }) => isTokenFile(path, names));
+}
+
+/** Why a wanted token cannot have the file of its name; null when it can. */
+function whyTaken(
+  { file, fields }: Wanted,
+  files: readonly Shelved<TokenFileContent>[],
+  outputs: ReadonlySet<string>,
+): string | null {
+  if (outputs.has(nameOf(file))) return `is the name of an output, ${file}`;
+  const there = files.find((one) => one.file === file)?.value?.tokens ?? [];
+  const other = there.find(({ at, provider }) => at.length > 0 || (provider !== null && provider !== fields.provider));
+  return other ? `is the name of ${file}, which holds a token of ${other.provider}` : null;
 }
 
 function isTokenFile(path: string, outputs: ReadonlySet<string>): boolean {
