@@ -1,15 +1,17 @@
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { dotenvEnvironment } from './adapters/environment.js';
+import { type DotenvEnvironment, dotenvEnvironment } from './adapters/environment.js';
 import { diskFiles } from './adapters/files/disk-files.js';
 import { createLog } from './adapters/log.js';
-import { settingsOf } from './cli/options.js';
+import { settingsOf, UsageError } from './cli/options.js';
 import type { App } from './daemon/app.js';
 import { freshToken } from './daemon/fresh-token.js';
 import { actionFor, serversByToken, statusOf } from './daemon/status.js';
 import type { StatusReport } from './ground/file-types.js';
 import { formatOf } from './ground/formats/index.js';
 import { isRecord } from './ground/problem.js';
+import type { Settings } from './ground/settings.js';
 import type { Token } from './ground/token.js';
 import { wire } from './wire.js';
 import { bring, bringTarget } from './work/bring.js';
@@ -72,6 +74,8 @@ export class TokenError extends Error {
   }
 }
 
+/** Whoever uses a library has a log of their own. */
+const log = createLog({ level: 'ERROR', format: 'text', file: null, stderr: false, maxSize: 0, maxFiles: 1 });
 const PACKAGE_ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** One program for each root, however many tokens of it are asked for. */
 const apps = new Map<string, Promise<App>>();
@@ -83,7 +87,7 @@ export function getTokenManager(name: string, options: TokenManagerOptions = {})
   let running: Promise<string> | null = null;
 
   const find = async (): Promise<App> => {
-    const app = await appOf(root);
+    const app = await appOf(root, 'not_found');
     const token = app.look().surveyed.find((one) => one.token.name === name)?.token;
     known = token ? tokensOf(token) : known;
     return app;
@@ -114,7 +118,7 @@ export function getTokenManager(name: string, options: TokenManagerOptions = {})
       return known;
     },
     async updateTokens({ accessToken, refreshToken, expiresIn }) {
-      const app = await appOf(root);
+      const app = await appOf(root, 'not_kept');
       const { world } = app.look();
       const target = bringTarget(name, world, app.publisher.join(world).listings);
       if (!target) throw new TokenError('not_kept', `"${name}" cannot be a file's name`);
@@ -138,27 +142,38 @@ export function getTokenManager(name: string, options: TokenManagerOptions = {})
   };
 }
 
-function appOf(root: string): Promise<App> {
+async function appOf(root: string, otherwise: string): Promise<App> {
+  // Also where it was there before: what is written would make it anew, under a mount that has gone away.
+  if (!isFolder(root)) throw new TokenError(otherwise, `${root} is not a folder`);
   const before = apps.get(root);
   if (before) return before;
   const environment = dotenvEnvironment(diskFiles(root), process.env);
-  const app = wire({
-    settings: settingsOf(root, {}, environment.read()),
-    packageRoot: PACKAGE_ROOT,
-    environment,
-    self: [],
-    log: createLog({ level: 'ERROR', format: 'text', file: null, stderr: false, maxSize: 0, maxFiles: 1 }),
-  });
+  const app = wire({ settings: settingsFor(root, environment), packageRoot: PACKAGE_ROOT, environment, self: [], log });
   apps.set(root, app);
   app.catch(() => apps.delete(root));
   return app;
 }
 
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+function settingsFor(root: string, environment: DotenvEnvironment): Settings {
+  try {
+    return settingsOf(root, {}, environment.read());
+  } catch (error) {
+    throw error instanceof UsageError ? new TokenError('needs_configuration', error.message) : error;
+  }
+}
+
 /** The token as its file has it, for who asks before anything has been awaited. */
 function onDisk(root: string, name: string): Tokens | null {
   const files = diskFiles(root);
-  const { tokenFiles } = settingsOf(root, {}, dotenvEnvironment(files, process.env).read());
-  for (const { path } of files.list(['.oauth-tokens/*.json', ...tokenFiles])) {
+  for (const { path } of files.list(['.oauth-tokens/*.json', ...tokenFilesOf(root)])) {
     try {
       const document: unknown = JSON.parse(files.read(path));
       const tokens = isRecord(document) ? formatOf(path, document).read(path, document) : [];
@@ -169,6 +184,16 @@ function onDisk(root: string, name: string): Tokens | null {
     }
   }
   return null;
+}
+
+/** None while the settings cannot be understood, which is said by whoever is asked for a token. */
+function tokenFilesOf(root: string): readonly string[] {
+  try {
+    return settingsFor(root, dotenvEnvironment(diskFiles(root), process.env)).tokenFiles;
+  } catch (error) {
+    if (error instanceof TokenError) return [];
+    throw error;
+  }
 }
 
 function tokensOf({ access, refresh, expiry }: Token): Tokens {
