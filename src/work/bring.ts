@@ -11,7 +11,7 @@ import type { Documents } from '../ports/documents.js';
 import { FileError } from '../ports/files.js';
 import type { Keep } from './keep.js';
 import type { World } from './load.js';
-import { fieldsAtFirst, type LoginTarget, loginTarget } from './login-target.js';
+import { fieldsAtFirst, type LoginTarget, loginTarget, whyNoPlace } from './login-target.js';
 import type { Surveyed } from './survey.js';
 
 /** What became of tokens that a person brought. */
@@ -28,7 +28,7 @@ export interface BringParts {
   readonly keep: Keep;
   readonly documents: Documents;
   readonly clock: Clock;
-  look(): { readonly surveyed: readonly Surveyed[] };
+  look(): { readonly world: World; readonly surveyed: readonly Surveyed[] };
 }
 
 /** What a person may call a token that has no file yet. */
@@ -83,6 +83,8 @@ export async function bring(parts: BringParts, target: LoginTarget, pasted: Past
     return 'it has expired already, and there is no refresh token to renew it';
 
   const place = target.place(target.provider ?? 'mcp');
+  const unfit = target.token ? null : whyNoPlace(place, target.provider, look().world);
+  if (unfit !== null) return unfit;
   const fields = { ...fieldsAtFirst(target, place.at.length === 0 ? target.provider : null), ...others };
   const tokens = { access, refresh, expiresIn: null, expiresAt, fields };
   try {

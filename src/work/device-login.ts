@@ -52,9 +52,11 @@ export async function pollForToken(to: Authorization, parts: DeviceParts): Promi
       { ...to.tokenParameters, ...resource, grant_type: GRANT, device_code },
     );
     const { error } = readBody(exchange);
+    const status = exchange.answer?.status ?? 0;
+    const away = error === undefined && (status >= 500 || status === 429);
     if (error === 'slow_down') interval += SLOWER;
     // RFC 8628 section 3.5: less often after a connection that timed out.
-    else if (!exchange.answer?.complete) interval = Math.min(interval * 2 || INTERVAL, 60);
+    else if (!exchange.answer?.complete || away) interval = Math.min(interval * 2 || INTERVAL, 60);
     else if (error === 'access_denied') throw new LoginError('the login was refused: access_denied');
     else if (error === 'expired_token') throw new LoginError('nobody entered the code in time; log in again');
     else if (error !== 'authorization_pending') return [exchange, device_code];

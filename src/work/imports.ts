@@ -7,6 +7,7 @@ import type { Log } from '../ports/log.js';
 import type { HistoryStore } from '../ports/stores.js';
 import type { Keep, NewTokens } from './keep.js';
 import type { Loader, World } from './load.js';
+import { whyNoPlace } from './login-target.js';
 import type { TakeIn } from './take-in.js';
 
 /** What became of the tokens that one provider has in the environment. */
@@ -45,7 +46,7 @@ export interface ImportParts {
 export function createImports({ keep, histories, digest, clock, log }: ImportParts): Imports {
   let lastTrouble = '';
 
-  const take = async (found: EnvironmentToken, there: Token | null): Promise<Import> => {
+  const take = async (found: EnvironmentToken, there: Token | null, world: World): Promise<Import> => {
     const { name, access, refresh, expiresAt, names } = found;
     const file = there?.file ?? found.file;
     const made = (outcome: Import['outcome'], reason: string | null): Import => {
@@ -56,6 +57,9 @@ export function createImports({ keep, histories, digest, clock, log }: ImportPar
     if (histories.read(name).imported === imported) return made('left', 'it was moved or tried once before');
     const kept = there && whyKept(there, found, clock.now());
     if (kept) return made('left', kept);
+
+    const unfit = there ? null : whyNoPlace(found, found.provider, world);
+    if (unfit !== null) return made('failed', unfit);
 
     const provider = found.at.length === 0 ? { provider: found.provider } : {};
     const fields = { ...provider, token_type: 'Bearer', source: 'env_migration' };
@@ -78,7 +82,7 @@ export function createImports({ keep, histories, digest, clock, log }: ImportPar
   return async (world) => {
     const results: Import[] = [];
     for (const found of environmentTokens(world.providers.values(), world.environment)) {
-      results.push(await take(found, world.tokens.find(({ name }) => name === found.name) ?? null));
+      results.push(await take(found, world.tokens.find(({ name }) => name === found.name) ?? null, world));
     }
     return results;
   };

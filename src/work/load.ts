@@ -26,6 +26,8 @@ export interface World {
   readonly providers: ReadonlyMap<string, Provider>;
   readonly environment: Environment;
   readonly problems: readonly Problem[];
+  /** Names in .oauth-tokens that are outputs. */
+  readonly outputs: ReadonlySet<string>;
 }
 
 export interface Loader {
@@ -114,6 +116,7 @@ export function createLoader(parts: LoaderParts): Loader {
           [...values(shippedProviders), ...values(ownProviders)].map((provider) => [provider.name, provider]),
         ),
         environment,
+        outputs,
         problems: [
           ...environmentProblems(parts.environmentTrouble()),
           ...shelves.flatMap(({ items }) => items.flatMap(({ problems }) => problems)),

@@ -48,6 +48,17 @@ export function fieldsAtFirst(target: LoginTarget, provider: string | null): Rec
   return { ...(provider !== null && { provider }), ...NO_TOKEN };
 }
 
+/** Why a new token cannot have that place; null when it can. */
+export function whyNoPlace({ file, at }: Place, provider: string | null, world: World): string | null {
+  // The names of definitions are anybody's.
+  if (!/^(?:\.oauth-tokens\/)?[^/]+$/.test(file)) return `${file} is no file of this root's`;
+  if (world.outputs.has(file.replace(/^\.oauth-tokens\//, ''))) return `${file} is an output; call it by another name`;
+  // Two servers' names may make one file's: "a" and "b-c", "a-b" and "c".
+  const there = world.tokens.find((token) => token.file === file && token.at.join() === at.join());
+  if (!there || there.provider === null || there.provider === provider) return null;
+  return `${file} holds a token of ${there.provider}; add "token": NAME to the definition of the server`;
+}
+
 function forServer(server: Server, world: World): LoginTarget {
   const { key, authProvider } = server;
   const written = world.tokens.find(

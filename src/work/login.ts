@@ -8,12 +8,12 @@ import { readToken, whyNoHeaderValue } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { TokenEndpoint } from '../ports/endpoint.js';
 import { FileError } from '../ports/files.js';
-import type { Listener, LoginPorts, Visit } from '../ports/login.js';
+import type { Listener, LoginPorts, Registration, Visit } from '../ports/login.js';
 import { asClient, checked, type Found, findAuthorization, isOfThere, LoginError, urlOf } from './authorization.js';
 import { pollForToken } from './device-login.js';
 import type { Keep } from './keep.js';
 import type { World } from './load.js';
-import { fieldsAtFirst, type LoginTarget } from './login-target.js';
+import { fieldsAtFirst, type LoginTarget, whyNoPlace } from './login-target.js';
 
 export interface LoginRequest {
   readonly target: LoginTarget;
@@ -74,14 +74,20 @@ export function createLogin({ ports, endpoint, keep, clock }: LoginParts): Login
       throw new LoginError(`${at.issuer} registers no clients by itself; register one there, and set ${remedy}`);
     }
     urlOf(at.registrationEndpoint, 'registration endpoint', request);
+    let made: Registration;
     try {
-      const made = await discovery.register(at, redirectUri, authorization.scope);
-      await registrations.keep(made);
-      return checked(asClient(authorization, made, { registered: true }), request);
+      made = await discovery.register(at, redirectUri, authorization.scope);
     } catch (error) {
       const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
       throw new LoginError(`${at.issuer} refuses to register a client: ${why}`, { cause: error });
     }
+    try {
+      await registrations.keep(made);
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      throw new LoginError(`the file of the client that was registered ${error.message}`, { cause: error });
+    }
+    return checked(asClient(authorization, made, { registered: true }), request);
   };
 
   /** The address of last time, for which a client is registered; a free one where it is taken. */
@@ -196,19 +202,12 @@ export function createLogin({ ports, endpoint, keep, clock }: LoginParts): Login
 
   return async (request) => {
     const found = await findAuthorization(request.target, request.world, discovery, request);
-    refuseTaken(request, found.authorization.provider);
+    const { target, world } = request;
+    const { provider } = found.authorization;
+    const why = target.token ? null : whyNoPlace(target.place(provider), provider, world);
+    if (why !== null) throw new LoginError(why);
     return request.device ? byDevice(found, request) : byBrowser(found, request);
   };
-}
-
-/** Two servers' names may make one file's: "a" and "b-c", "a-b" and "c". */
-function refuseTaken({ target, world }: LoginRequest, provider: string): void {
-  const { file, at } = target.place(provider);
-  const there = world.tokens.find((token) => token.file === file && token.at.join() === at.join());
-  if (target.token || !there || there.provider === null || there.provider === provider) return;
-  throw new LoginError(
-    `${file} holds a token of ${there.provider}; add "token": NAME to the definition of ${target.name}`,
-  );
 }
 
 /** What the file says of an earlier client, and a refresh token of that one's, must not be sent to another server. */

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { FaultServer, said } from '../fixtures/fault-server.js';
 import { BARE, follow, run, SCRIPT, start, until } from '../fixtures/program.js';
@@ -70,6 +70,19 @@ describe('import-env', () => {
     expect((await run(root.path, ['token', `kroger:${user}`])).stdout).toBe('made-up-env-access\n');
   });
 
+  test('a provider that is called as an output does not write into that', async () => {
+    const root = new Root();
+    root.write('registry/providers/mcp.json', {
+      provider: 'mcp',
+      token_endpoint: 'https://login.test/token',
+      environment: { access_token: 'MCP_ACCESS' },
+    });
+    const { code, stderr } = await run(root.path, ['import-env'], { MCP_ACCESS: 'made-up-access' });
+    expect(code).toBe(1);
+    expect(stderr).toContain('.oauth-tokens/mcp.json is an output');
+    expect(root.has('.oauth-tokens/mcp.json')).toBe(false);
+  });
+
   test('two at once, and a daemon beside them, move each token once', async () => {
     const root = new Root().write(STORE, { user_tokens: { other: { access_token: 'made-up-other' } } });
     const all = await Promise.all([
@@ -132,6 +145,14 @@ describe('tokens that are brought', () => {
     expect(code).toBe(1);
     expect(stderr).toContain('nothing was written');
     expect(stderr).not.toContain('made-up');
+  });
+
+  test('whose definition would lead out of the root: refused', async () => {
+    const root = new Root();
+    define(root, 'thing.json', { ...open('thing'), auth_type: 'oauth', token: '/../../evil' });
+    const { code, stderr } = await piped(root, '{"access_token": "made-up-new"}', 'thing');
+    expect(code).toBe(1);
+    expect(stderr).toContain("is no file of this root's");
   });
 
   test('over a folder, and where nobody may write', async () => {
@@ -364,12 +385,4 @@ test('a token file far too deep stops nothing else', async () => {
   expect(code).toBe(1);
   expect(stderr).toMatch(/deep\.json/);
   expect(root.json('.oauth-tokens/mcp.json').mcpServers).toHaveProperty('open');
-});
-
-test('an unreadable registration folder and token folder are said', async () => {
-  const root = new Root();
-  root.write(READONLY, { access_token: 'made-up' });
-  chmodSync(root.full(READONLY), 0o000);
-  const { code } = await piped(root, '{"access_token": "made-up-new"}');
-  expect([0, 1]).toContain(code);
 });

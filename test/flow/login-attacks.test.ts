@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { FaultServer, refusal, rotationWith } from '../fixtures/fault-server.js';
 import { HostileServer } from '../fixtures/hostile-server.js';
 import { startLogin } from '../fixtures/login.js';
-import { run } from '../fixtures/program.js';
+import { run, start, until } from '../fixtures/program.js';
 import { define, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
+import { MOUNTS, SmallRoot } from '../fixtures/small-root.js';
 
 const FILE = '.oauth-tokens/acme-thing-egress.json';
 const CLIENT = { ACME_ID: 'client-1', ACME_SECRET: 'made-up-client-secret' };
@@ -382,4 +384,119 @@ test('two logins at once both end, and leave one whole token', async () => {
   expect(both.map(({ code }) => code)).toEqual([0, 0]);
   const { access_token, refresh_token } = root.json('.oauth-tokens/127-0-0-1-thing-egress.json');
   expect(access_token.replace('access', 'refresh')).toBe(refresh_token);
+});
+
+describe.skipIf(!MOUNTS).each<[string, (root: SmallRoot, on: boolean) => void, RegExp]>([
+  ['full', (root, on) => (on ? root.fill() : root.free()), /disk is full/],
+  ['read-only', (root, on) => root.setReadOnly(on), /read-only/],
+])('a disk that is %s', (_what, set, reason) => {
+  test('is said for what it is, and not as a refusal of the server', async () => {
+    const root = new SmallRoot();
+    const server = await HostileServer.start();
+    define(root, 'thing.json', { ...open('thing'), mcp_endpoint: server.url, auth_type: 'oauth' });
+    root.write('registry/providers/acme.json', {
+      ...ACME,
+      authorization_endpoint: `${server.origin}/authorize`,
+      token_endpoint: `${server.origin}/token`,
+    });
+    set(root, true);
+    const { code, stderr } = await run(root.path, ['login', 'thing', '--log-file', '-'], CLIENT);
+    expect(code).toBe(1);
+    expectOneLine(stderr, reason);
+    expect(stderr).not.toContain('refuses to register');
+    expect(server.to('/token')).toEqual([]);
+    set(root, false);
+    expect(await logIn(root, CLIENT, ['login', 'acme'])).toMatchObject({ code: 0 });
+  });
+});
+
+test('a login that is killed at any moment leaves what was there or what came', async () => {
+  const { root, server } = await scene({ auth_provider: 'acme' });
+  root.write('registry/providers/acme.json', {
+    ...ACME,
+    authorization_endpoint: `${server.origin}/authorize`,
+    token_endpoint: `${server.origin}/token`,
+  });
+  root.write(FILE, { provider: 'acme', access_token: 'access-0', refresh_token: 'refresh-0' });
+  for (let n = 1; n < 7; n += 1) {
+    const issued = { access_token: `access-${n}`, refresh_token: `refresh-${n}`, token_type: 'Bearer', expires_in: 9 };
+    server.answers.set('/token', issued);
+    const login = await startLogin(root, ['login', 'thing'], CLIENT);
+    const address = new URL(await login.address);
+    const answer = new URLSearchParams({ code: 'c', state: address.searchParams.get('state') ?? '' });
+    const asked = server.to('/token').length;
+    const before = root.text(FILE);
+    fetch(`${address.searchParams.get('redirect_uri')}?${answer}`).catch(() => undefined);
+    if (n % 2 === 0) await until(() => server.to('/token').length > asked, 'the code');
+    else await until(() => root.text(FILE) !== before, 'a change');
+    login.process.kill('SIGKILL');
+    await login.ended;
+    const { access_token, refresh_token } = root.json(FILE);
+    expect(access_token.replace('access', 'refresh')).toBe(refresh_token);
+  }
+  expect(await logIn(root, CLIENT)).toMatchObject({ code: 0 });
+});
+
+test('a login while a daemon refreshes the dead one: the new one stays, and is refreshed next', async () => {
+  const root = new Root();
+  const server = await FaultServer.start();
+  server.delay = 300;
+  server.next.push(refusal('invalid_grant'));
+  root.write('registry/providers/acme.json', { ...ACME, token_endpoint: server.url });
+  root.write(FILE, { provider: 'acme', access_token: 'a', refresh_token: 'made-up-dead', expires_at: 1 });
+  define(root, 'thing.json', { ...open('thing'), auth_type: 'oauth', auth_provider: 'acme' });
+  const daemon = start(root.path, [], CLIENT);
+  const login = await startLogin(root, ['login', 'thing'], CLIENT);
+  const address = new URL(await login.address);
+  const answer = new URLSearchParams({ code: 'c', state: address.searchParams.get('state') ?? '' });
+  await until(() => server.asked.length > 0, 'a refresh under way');
+  server.next.push(rotationWith({ refresh_token: 'made-up-from-login' }));
+  await fetch(`${address.searchParams.get('redirect_uri')}?${answer}`);
+  expect(await login.ended).toMatchObject({ code: 0 });
+  await until(() => root.text('token_refresher.log').includes('a login has brought'), 'the log');
+  expect(root.json(FILE).expires_at).toBeGreaterThan(Date.now() / 1000);
+  daemon.process.kill('SIGTERM');
+  expect(await daemon.ended).toMatchObject({ code: 0 });
+  expect(server.asked.map(({ spent }) => spent)).toEqual(['made-up-dead', '']);
+});
+
+test('a login for a provider that is called as an output does not go into that', async () => {
+  const { root, server } = await scene();
+  root.write('registry/providers/mcp.json', {
+    ...ACME,
+    provider: 'mcp',
+    authorization_endpoint: `${server.origin}/authorize`,
+    token_endpoint: `${server.origin}/token`,
+  });
+  const { code, stderr } = await run(root.path, ['login', 'mcp'], CLIENT);
+  expect(code).toBe(1);
+  expectOneLine(stderr, /^mcp: \.oauth-tokens\/mcp\.json is an output/);
+});
+
+test('a definition cannot lead a login out of the root', async () => {
+  const outside = new Root();
+  const { root, server } = await scene({
+    auth_provider: 'acme',
+    token: `/../../${outside.path.split('/').at(-1)}/evil`,
+  });
+  root.write('registry/providers/acme.json', {
+    ...ACME,
+    authorization_endpoint: `${server.origin}/authorize`,
+    token_endpoint: `${server.origin}/token`,
+  });
+  root.write('.mcp_tokens_/x', '');
+  const { code, stderr } = await run(root.path, ['login', 'thing'], CLIENT);
+  expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("is no file of this root's") });
+  expect(outside.has('evil.json')).toBe(false);
+});
+
+test('a device login goes on through a server that is away for a moment', async () => {
+  const { root, server } = await scene();
+  let n = 0;
+  server.answers.set('/token', (response) => {
+    n += 1;
+    if (n === 1) response.writeHead(502).end('<html>bad gateway</html>');
+    else response.writeHead(200).end(JSON.stringify({ access_token: 'made-up', token_type: 'Bearer', expires_in: 9 }));
+  });
+  expect(await run(root.path, ['login', 'thing', '--device'])).toMatchObject({ code: 0 });
 });
