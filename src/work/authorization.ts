@@ -56,7 +56,7 @@ export async function findAuthorization(
       cause: error,
     });
   }
-  return discovered(target, provider, at, world, wishes);
+  return discovered({ target, provider, at, known }, world, wishes);
 }
 
 /** As the definition says, where it says enough; else what is missing. */
@@ -95,7 +95,15 @@ function fromDefinition(target: LoginTarget, provider: Provider, world: World, w
   };
 }
 
-function discovered(target: LoginTarget, named: Provider | null, at: Discovered, world: World, wishes: Wishes): Found {
+interface Told {
+  readonly target: LoginTarget;
+  readonly provider: Provider | null;
+  readonly at: Discovered;
+  /** Why the definition does not do. */
+  readonly known: string | null;
+}
+
+function discovered({ target, provider: named, at, known }: Told, world: World, wishes: Wishes): Found {
   // RFC 7636 section 4.2; the specification wants a server that does not say so to be refused.
   if (!wishes.device && !at.pkce.includes('S256')) {
     throw new LoginError(`${at.issuer} does not say that it supports PKCE with S256; without it no login is safe`);
@@ -128,9 +136,8 @@ function discovered(target: LoginTarget, named: Provider | null, at: Discovered,
   if (!isRecipe(made)) throw new LoginError(made.reason.replace('its refresh lacks', 'its login lacks'));
   const home = homeOf(provider, fields);
   if (home !== null && home !== withoutSlash(at.issuer) && home !== withoutSlash(at.tokenEndpoint)) {
-    throw new LoginError(
-      `the client of ${name} belongs to ${home}, and ${target.name} wants it sent to ${at.issuer}; name the ${wishes.device ? 'device_' : ''}authorization_endpoint in the definition of ${name}`,
-    );
+    const instead = known === null ? '' : `${known}; `;
+    throw new LoginError(`${instead}its client belongs to ${home}, and is not sent to ${at.issuer}`);
   }
   const { clientSecret } = made;
   const authMethod =

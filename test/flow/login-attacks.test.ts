@@ -48,7 +48,7 @@ describe("the client's secret goes to its own provider alone", () => {
     const { code, stderr } = await run(root.path, ['login', 'thing', '--device'], CLIENT);
     expect(server.all).not.toContain('made-up');
     expect(code).toBe(1);
-    expectOneLine(stderr, /^thing: .*acme.*nothing was written$/);
+    expectOneLine(stderr, /^thing: the definition of acme names no device_.*client belongs to .*nothing was written$/);
     expect(root.has('.oauth-tokens')).toBe(false);
   });
 
@@ -355,6 +355,14 @@ describe('what a hostile server says', () => {
     expect(stderr.replaceAll(address.href, '') + page).not.toContain('made-up-code');
     expect(stderr).toContain('invalid_grant: [redacted] [redacted]');
   });
+});
+
+test('an answer without the issuer that the server always names is no answer', async () => {
+  const { root, server } = await scene();
+  server.metadata.authorization_response_iss_parameter_supported = true;
+  const { code, stderr } = await logIn(root);
+  expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('does not name its issuer') });
+  expect(server.to('/token')).toEqual([]);
 });
 
 test('a web page that knocks at the loopback port changes nothing', async () => {
