@@ -59,6 +59,9 @@ describe('settings', () => {
       hooks: { change: null, 'login-needed': null },
       clientCommand: null,
       allowHttp: false,
+      api: null,
+      redis: null,
+      sharedKeys: null,
       tokenFiles: ['.kroger_tokens.json', '.mcp_tokens_*.json'],
     });
     expect(logOptionsOf('/root', {}, {})).toMatchObject({ level: 'INFO', file: '/root/token_refresher.log' });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { FaultServer, refusal, rotationWith } from '../fixtures/fault-server.js';
 import { HostileServer } from '../fixtures/hostile-server.js';
-import { startLogin } from '../fixtures/login.js';
+import { startLogin, startLoginProcess } from '../fixtures/login.js';
 import { run, start, until } from '../fixtures/program.js';
 import { define, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
@@ -28,7 +28,7 @@ async function scene(more: object = {}) {
 
 /** Follows the address and comes back with a code. */
 async function logIn(root: Root, environment: Record<string, string> = {}, args = ['login', 'thing']) {
-  const login = await startLogin(root, args, environment);
+  const login = startLogin(root, args, environment);
   const address = new URL(await login.address);
   const answer = new URLSearchParams({ code: 'made-up-code', state: address.searchParams.get('state') ?? '' });
   const page = await (await fetch(`${address.searchParams.get('redirect_uri')}?${answer}`)).text();
@@ -367,7 +367,7 @@ test('an answer without the issuer that the server always names is no answer', a
 
 test('a web page that knocks at the loopback port changes nothing', async () => {
   const { root } = await scene();
-  const login = await startLogin(root, ['login', 'thing']);
+  const login = startLogin(root, ['login', 'thing']);
   const address = new URL(await login.address);
   const callback = new URL(address.searchParams.get('redirect_uri') ?? '');
   for (const path of ['//', '//[', '/callback', '/callback?state=x&code=y', '/%', '/callback/../callback?state=%ff']) {
@@ -429,7 +429,7 @@ test('a login that is killed at any moment leaves what was there or what came', 
   for (let n = 1; n < 7; n += 1) {
     const issued = { access_token: `access-${n}`, refresh_token: `refresh-${n}`, token_type: 'Bearer', expires_in: 9 };
     server.answers.set('/token', issued);
-    const login = await startLogin(root, ['login', 'thing'], CLIENT);
+    const login = startLoginProcess(root, ['login', 'thing'], CLIENT);
     const address = new URL(await login.address);
     const answer = new URLSearchParams({ code: 'c', state: address.searchParams.get('state') ?? '' });
     const asked = server.to('/token').length;
@@ -454,7 +454,7 @@ test('a login while a daemon refreshes the dead one: the new one stays, and is r
   root.write(FILE, { provider: 'acme', access_token: 'a', refresh_token: 'made-up-dead', expires_at: 1 });
   define(root, 'thing.json', { ...open('thing'), auth_type: 'oauth', auth_provider: 'acme' });
   const daemon = start(root.path, [], CLIENT);
-  const login = await startLogin(root, ['login', 'thing'], CLIENT);
+  const login = startLogin(root, ['login', 'thing'], CLIENT);
   const address = new URL(await login.address);
   const answer = new URLSearchParams({ code: 'c', state: address.searchParams.get('state') ?? '' });
   await until(() => server.asked.length > 0, 'a refresh under way');
