@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import { httpTokenEndpoint } from '../../src/adapters/endpoint.js';
 import {
   type Behaviour,
   bomb,
   deaf,
+  drip,
   FaultServer,
   flood,
+  hang,
   refusal,
   reset,
   rotationAs,
@@ -32,7 +35,9 @@ async function loginMeets(behaviour: Behaviour, root = new Root()) {
   define(root, 'thing.json', { ...open('thing'), auth_type: 'oauth', auth_provider: 'acme' });
   const credentials = { ACME_ID: 'client-1', ACME_SECRET: 'made-up-client-secret' };
   // The address that is told is the authorization endpoint's; its server is not needed for what comes after.
-  const login = startLogin(root, ['login', 'thing'], credentials);
+  // Nobody waits a minute here for an answer that does not come.
+  const endpoint = httpTokenEndpoint({ timeout: 1, answerBytes: 1024 * 1024 });
+  const login = startLogin(root, ['login', 'thing'], credentials, { endpoint });
   const address = new URL(await login.address);
   const answer = new URLSearchParams({ code: 'made-up-code', state: address.searchParams.get('state') ?? '' });
   const page = await fetch(`${address.searchParams.get('redirect_uri')}?${answer}`);
@@ -69,6 +74,8 @@ describe('of a bad answer nothing is kept, and the reason is one line', () => {
     ['half an answer', truncated((body) => body.length / 2), /gave no answer/],
     ['a connection that breaks', reset(true), /gave no answer/],
     ['a connection that is refused', deaf, /gave no answer/],
+    ['silence', hang, /no complete answer within 1 s/],
+    ['an answer that drips', drip, /no complete answer within 1 s/],
     ['no end', flood(20), /longer than/],
     ['a bomb', bomb, /longer than/],
     ['broken JSON', rotationAs((issued) => `${JSON.stringify(issued)},`), /damaged/],
@@ -96,6 +103,8 @@ describe('an answer that is only odd is understood', () => {
     ['as text', rotationAs((issued) => JSON.stringify(issued), { type: 'text/plain' })],
     ['expires_in in a string', rotationWith({ expires_in: '3600' })],
     ['HTTP 201', rotationWith({}, { status: 201 })],
+    ['scope in a list', rotationWith({ scope: ['read', 'write'] })],
+    ['an id_token that is none', rotationWith({ id_token: 'made.up' })],
     ['token_type in capitals', rotationWith({ token_type: 'BEARER' })],
   ])('%s', async (_what, behaviour) => {
     const { root, code } = await loginMeets({ ...behaviour, rotates: false });
@@ -105,8 +114,8 @@ describe('an answer that is only odd is understood', () => {
     expect(Math.abs(expires_at - Date.now() / 1000 - 3600)).toBeLessThan(30);
   });
 
-  test('without expires_in: nothing tells when it ends', async () => {
-    const { root, code } = await loginMeets({ ...rotationWith({ expires_in: undefined }), rotates: false });
+  test.each([undefined, null, 'abc'])('expires_in %j: nothing tells when it ends', async (expires_in) => {
+    const { root, code } = await loginMeets({ ...rotationWith({ expires_in }), rotates: false });
     expect(code).toBe(0);
     expect(root.json(FILE).expires_at).toBeNull();
   });

@@ -17,7 +17,7 @@ function jwt(exp: number): string {
 }
 
 function piped(root: Root, args: readonly string[], input: string) {
-  return call(root, args, {}, input).ended;
+  return call(root, args, {}, { input }).ended;
 }
 
 describe('without a terminal', () => {
