@@ -3,6 +3,9 @@ import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Prompt, ReadInput } from '../ports/prompt.js';
 
+/** Milliseconds within which all of a paste is there. */
+const PASTE = 50;
+
 /** Null when nobody sits there. */
 export function terminalPrompt(): Prompt | null {
   const { stdin, stderr } = process;
@@ -29,18 +32,31 @@ export function terminalPrompt(): Prompt | null {
   };
   lines.on('SIGINT', end);
   lines.on('close', end);
+  const nextLine = async (): Promise<void> => {
+    if (waiting.length > 0 || over) return;
+    await new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+  };
   return {
     async ask(question, secret = false) {
       stderr.write(question);
       hidden = secret;
-      if (waiting.length === 0 && !over) {
-        await new Promise<void>((resolve) => {
-          arrived = resolve;
-        });
+      await nextLine();
+      // What is pasted arrives at once, over as many lines as it has; of the last one perhaps only the beginning.
+      for (let seen = 0; secret && !over && (waiting.length > seen || lines.line !== ''); ) {
+        seen = waiting.length;
+        await new Promise((resolve) => setTimeout(resolve, PASTE));
+        if (lines.line !== '' && waiting.length === seen) {
+          const before = waiting.splice(0);
+          await nextLine();
+          waiting.unshift(...before);
+        }
       }
       hidden = false;
       if (secret || over) stderr.write('\n');
-      return over ? null : (waiting.shift() ?? null);
+      if (over) return null;
+      return secret ? waiting.splice(0).join('\n') : (waiting.shift() ?? null);
     },
     close: () => lines.close(),
   };

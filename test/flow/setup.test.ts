@@ -143,6 +143,21 @@ describe.skipIf(!hasTerminals)('on a terminal', () => {
     });
   });
 
+  test.each(['made-up-first-\rhalf-and-\rsecond\r', 'made-up-first-\rhalf-and-\rsecond'])(
+    'joins a token that was pasted over several lines: %j',
+    async (paste) => {
+      const root = new Root();
+      const terminal = Terminal.ofProgram(root, ['setup', '--name', 'readonly']);
+      await terminal.sees('access token');
+      terminal.type(paste);
+      if (!paste.endsWith('\r')) terminal.type('\r');
+      await terminal.answers('refresh token', '');
+      await terminal.answers('expires in, seconds', '');
+      expect(await terminal.ended).toMatchObject({ code: 0 });
+      expect(root.json(READONLY).access_token).toBe('made-up-first-half-and-second');
+    },
+  );
+
   test('tests a token against its server; one that is refused is kept only if the person wants it', async () => {
     const root = new Root();
     const heard: string[] = [];
