@@ -185,7 +185,7 @@ export async function wire(on: Foundations): Promise<App> {
     async login() {
       const [{ createLogin }, { sdkDiscovery }, { loopbackServer }, { desktopBrowser }, { loginSecrets }] =
         await Promise.all([
-          import('./work/login.js'),
+          import('./work/login/login.js'),
           import('./adapters/mcp/discovery.js'),
           import('./adapters/loopback.js'),
           import('./adapters/browser.js'),

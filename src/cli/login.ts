@@ -1,8 +1,8 @@
 import { duration } from '../ground/duration.js';
 import { isLoopback } from '../ground/recipe.js';
 import { foreignText } from '../ground/secret.js';
-import { LoginError } from '../work/authorization.js';
-import { loginNames, loginTarget } from '../work/login-target.js';
+import { LoginError } from '../work/login/authorization.js';
+import { loginNames, loginTarget } from '../work/login/target.js';
 import type { Context } from './command.js';
 import { didYouMean, type Flags, UsageError } from './options.js';
 

@@ -5,7 +5,7 @@ import { isRecord } from '../ground/problem.js';
 import { readSeconds } from '../ground/token.js';
 import type { Prompt } from '../ports/prompt.js';
 import { bring, bringTarget, setupNames } from '../work/bring.js';
-import type { LoginTarget } from '../work/login-target.js';
+import type { LoginTarget } from '../work/login/target.js';
 import type { Context } from './command.js';
 import { UsageError } from './options.js';
 

@@ -14,7 +14,7 @@ import type { Supervisor } from '../ports/supervisor.js';
 import type { Imports } from '../work/imports.js';
 import type { Keep } from '../work/keep.js';
 import type { Loader, World } from '../work/load.js';
-import type { Login } from '../work/login.js';
+import type { Login } from '../work/login/request.js';
 import type { Publisher } from '../work/publish.js';
 import type { Refresher } from '../work/refresher.js';
 import type { Surveyed } from '../work/survey.js';

@@ -11,7 +11,7 @@ import type { Documents } from '../ports/documents.js';
 import { FileError } from '../ports/files.js';
 import type { Keep } from './keep.js';
 import type { World } from './load.js';
-import { fieldsAtFirst, type LoginTarget, loginTarget, whyNoPlace } from './login-target.js';
+import { fieldsAtFirst, type LoginTarget, loginTarget, whyNoPlace } from './login/target.js';
 import type { Surveyed } from './survey.js';
 
 /** What became of tokens that a person brought. */

@@ -7,7 +7,7 @@ import type { Log } from '../ports/log.js';
 import type { HistoryStore } from '../ports/stores.js';
 import type { Keep, NewTokens } from './keep.js';
 import type { Loader, World } from './load.js';
-import { whyNoPlace } from './login-target.js';
+import { whyNoPlace } from './login/target.js';
 import type { TakeIn } from './take-in.js';
 
 /** What became of the tokens that one provider has in the environment. */

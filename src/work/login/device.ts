@@ -1,18 +1,12 @@
-import type { Authorization } from '../ground/login.js';
-import type { Exchange } from '../ground/outcome.js';
-import { isRecord } from '../ground/problem.js';
-import { foreignText } from '../ground/secret.js';
-import { readSeconds } from '../ground/token.js';
-import type { Clock } from '../ports/clock.js';
-import type { TokenEndpoint } from '../ports/endpoint.js';
-import { LoginError } from './authorization.js';
-
-export interface DeviceParts {
-  readonly endpoint: TokenEndpoint;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
-  readonly tell: (message: string) => void;
-}
+import type { Authorization } from '../../ground/login.js';
+import type { Exchange } from '../../ground/outcome.js';
+import { isRecord } from '../../ground/problem.js';
+import { foreignText } from '../../ground/secret.js';
+import { readSeconds } from '../../ground/token.js';
+import { type Found, LoginError } from './authorization.js';
+import { clientFor } from './client.js';
+import type { LoggedIn, LoginParts, LoginRequest } from './request.js';
+import { type Answered, settle } from './settle.js';
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 /** RFC 8628 section 3.2: where the server says nothing. */
@@ -21,9 +15,18 @@ const LIFETIME = 600;
 /** RFC 8628 section 3.5: by so much more after each slow_down. */
 const SLOWER = 5;
 
-/** Shows a code, and asks until the person has typed it in elsewhere. Gives the last answer, good or bad. */
-export async function pollForToken(to: Authorization, parts: DeviceParts): Promise<[Exchange, deviceCode: string]> {
-  const { endpoint, clock, signal, tell } = parts;
+/** Shows a code, and waits until the person has typed it in elsewhere (RFC 8628). */
+export async function loginByDevice(found: Found, request: LoginRequest, parts: LoginParts): Promise<LoggedIn> {
+  const to = await clientFor(found, null, request, parts.ports);
+  return settle(request, to, await pollForToken(to, request, parts), parts);
+}
+
+/** The last answer, good or bad. */
+async function pollForToken(
+  to: Authorization,
+  { signal, tell }: LoginRequest,
+  { endpoint, clock }: LoginParts,
+): Promise<Answered> {
   const resource: Record<string, string> = to.resource === null ? {} : { resource: to.resource };
   const asked = { ...(to.scope !== null && { scope: to.scope }), ...resource };
   const first = await endpoint.exchange({ ...to, endpoint: new URL(to.deviceEndpoint ?? '') }, asked);
@@ -59,7 +62,7 @@ export async function pollForToken(to: Authorization, parts: DeviceParts): Promi
     else if (!exchange.answer?.complete || away) interval = Math.min(interval * 2 || INTERVAL, 60);
     else if (error === 'access_denied') throw new LoginError('the login was refused: access_denied');
     else if (error === 'expired_token') throw new LoginError('nobody entered the code in time; log in again');
-    else if (error !== 'authorization_pending') return [exchange, device_code];
+    else if (error !== 'authorization_pending') return { exchange, sent: [device_code] };
   }
 }
 

@@ -1,12 +1,12 @@
-import { type Authorization, joinScopes } from '../ground/login.js';
-import { type AuthMethod, fillPlaceholders, type Provider } from '../ground/provider.js';
-import { DYNAMIC, fieldsOf, isLoopback, isRecipe, type RecipeSources, recipeFor } from '../ground/recipe.js';
-import { Secret } from '../ground/secret.js';
-import { keyOf } from '../ground/server.js';
-import { readToken, type Token } from '../ground/token.js';
-import type { Discovered, Discovery } from '../ports/login.js';
-import type { World } from './load.js';
-import type { LoginTarget } from './login-target.js';
+import { type Authorization, joinScopes } from '../../ground/login.js';
+import { type AuthMethod, fillPlaceholders, type Provider } from '../../ground/provider.js';
+import { DYNAMIC, fieldsOf, isLoopback, isRecipe, type RecipeSources, recipeFor } from '../../ground/recipe.js';
+import { Secret } from '../../ground/secret.js';
+import { keyOf } from '../../ground/server.js';
+import { readToken, type Token } from '../../ground/token.js';
+import type { Discovered, Discovery } from '../../ports/login.js';
+import type { World } from '../load.js';
+import type { LoginTarget } from './target.js';
 
 /** A login that did not come about, for people. */
 export class LoginError extends Error {

@@ -1,9 +1,9 @@
-import type { Listing } from '../ground/entry.js';
-import { fileStemOf, placeOf } from '../ground/environment-tokens.js';
-import type { Server } from '../ground/server.js';
-import { egressKey, NO_TOKEN, type Token } from '../ground/token.js';
-import type { Place } from '../ports/stores.js';
-import type { World } from './load.js';
+import type { Listing } from '../../ground/entry.js';
+import { fileStemOf, placeOf } from '../../ground/environment-tokens.js';
+import type { Server } from '../../ground/server.js';
+import { egressKey, NO_TOKEN, type Token } from '../../ground/token.js';
+import type { Place } from '../../ports/stores.js';
+import type { World } from '../load.js';
 
 /** What a person names when bringing a token: a server's key, a provider, or a token. */
 export interface LoginTarget {
