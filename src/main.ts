@@ -48,8 +48,11 @@ async function main(argv: readonly string[]): Promise<number> {
   );
 
   const stopping = new AbortController();
+  // Who has no such flag has nothing to do with tokens.
+  const shares = command.flags.some(({ name }) => name === 'redis-shared');
   const app = await wire({
-    settings,
+    settings: shares ? settings : { ...settings, sharedKeys: null },
+    mayWrite: !quiet,
     packageRoot: PACKAGE_ROOT,
     environment,
     self: selfCommand(root, parsed.flags),

@@ -55,6 +55,8 @@ export interface Foundations {
   readonly servers?: Memory<Server>;
   /** Only the daemon watches. */
   readonly watch?: (changed: () => void) => Watcher;
+  /** Whether anything may be changed, here or in what is shared; it may where nothing is said. */
+  readonly mayWrite?: boolean;
   readonly clock?: Clock;
   readonly endpoint?: TokenEndpoint;
   readonly reached?: (step: Step) => void;
@@ -117,7 +119,7 @@ export async function wire(on: Foundations): Promise<App> {
       log,
     });
   shared?.documents.onChange(() => alarm.ring('change'));
-  await takeIn?.();
+  if (on.mayWrite !== false) await takeIn?.();
   const render = createRender({
     documents,
     templates,

@@ -59,7 +59,7 @@ test('many at once refresh it once, and spend nothing twice', async () => {
   const roots = [machine(), machine(), machine()];
   roots[0]?.write(FILE, server.file());
   // Due from the beginning: whoever takes it in, or finds it first, refreshes it.
-  await run(roots[0]?.path ?? '', ['status'], environment);
+  await run(roots[0]?.path ?? '', ['import-env'], environment);
   const ends = await Promise.all(
     roots.flatMap(({ path }) => [0, 1, 2].map(() => run(path, ['token', 'fault-thing'], environment))),
   );
@@ -75,7 +75,7 @@ test('a holder that was killed is followed within seconds; one that was paused o
   const environment = shared(redis, key());
   const [first, second] = [machine(), machine()];
   first.write(FILE, server.file());
-  await run(first.path, ['status'], environment);
+  await run(first.path, ['import-env'], environment);
   server.delay = 3000;
   const killed = start(first.path, ['refresh', 'fault-thing'], environment);
   await until(() => server.asked.length === 1, 'its request');
@@ -130,7 +130,7 @@ test('keys are rotated with several at once; another key reads nothing and destr
   const root = machine();
   root.write(FILE, server.file({ expires_at: 4_000_000_000 }));
   const [old, fresh] = [key(), key()];
-  await run(root.path, ['status'], shared(redis, old));
+  await run(root.path, ['import-env'], shared(redis, old));
   const other = machine();
   expect(await run(other.path, ['token', 'fault-thing'], shared(redis, `${fresh},${old}`))).toMatchObject({ code: 0 });
   expect(await run(other.path, ['refresh', 'fault-thing'], shared(redis, `${fresh},${old}`))).toMatchObject({
@@ -151,7 +151,7 @@ test.each([
   [{ REDIS_SHARED: '1', REDIS_HOST: 'localhost' }, 'set TOKEN_ENCRYPTION_KEY'],
   [{ REDIS_SHARED: '1', REDIS_HOST: 'localhost', TOKEN_ENCRYPTION_KEY: 'made-up' }, 'key 1 is not 32 bytes in base64'],
 ])('%j is a usage error that shows no key', async (environment, message) => {
-  const { code, stderr } = await run(new Root().path, ['status'], environment as Record<string, string>);
+  const { code, stderr } = await run(new Root().path, ['import-env'], environment as Record<string, string>);
   expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(message) });
   expect(stderr).not.toContain('made-up');
 });
