@@ -1,3 +1,4 @@
+import { chmodSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
   type AuthorizationServer,
@@ -69,6 +70,20 @@ describe.each<ClientAuthentication>(['client_secret_basic', 'client_secret_post'
     });
   },
 );
+
+test('in the browser that BROWSER names', async () => {
+  const root = new Root();
+  const server = await startAuthorizationServer();
+  const environment = registered(root, server, 'none');
+  root.write('browse', '#!/bin/sh\nprintf %s "$2" > "$1"\n');
+  chmodSync(root.full('browse'), 0o700);
+  const browser = `${root.full('browse')} ${root.full('address')}`;
+  const login = startLoginProcess(root, ['login', 'thing'], { ...environment, BROWSER: browser });
+  await until(() => login.said.stderr.includes('Your browser has been sent to'), 'the browser');
+  expect(root.text('address')).toBe(await login.address);
+  await new Person().visit(root.text('address'));
+  expect(await login.ended).toMatchObject({ code: 0 });
+});
 
 test('with a code, on another device', async () => {
   const root = new Root();
