@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import fastGlob from 'fast-glob';
 import ts from 'typescript';
+import { compilePage } from './compile-page.mjs';
 import { compileSchemas } from './compile-schemas.mjs';
 import { compileTemplates } from './compile-templates.mjs';
 
@@ -19,6 +20,7 @@ const options = { absWorkingDir: root, platform: 'node', target: 'node20', forma
 
 compileSchemas();
 compileTemplates();
+compilePage();
 /** Another one for other sources. */
 function sourceId() {
   const hash = createHash('sha256');

@@ -113,7 +113,7 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
     },
     transform: ({ schema, url }) => ({ schema, url: url.replace('*', '{scope}') }),
   });
-  pageRoute(server);
+  pageRoute(server, parts.key !== null);
   tokenRoutes(server, { app, view, redis: parts.redis });
   adminRoutes(server, { app, view });
   metricsRoute(server, metrics);
