@@ -138,7 +138,8 @@ export function adminRoutes(api: FastifyInstance, { app, view }: AdminRouteParts
   );
 
   // For the page at `/`: the report of `token-refresher status --json`.
-  api.get('/admin/status', { schema: { summary: 'As status --json' } }, async () => {
+  const reportSchema = { summary: 'As status --json', response: { 200: schemas.report } };
+  api.get('/admin/status', { schema: reportSchema, config: { polled: true } }, async () => {
     const { world, surveyed } = view.now();
     const { listings } = app.publisher.join(world);
     return { ...statusOf(app.instance.running(), world, surveyed, listings, []), now: clock.now() };

@@ -19,7 +19,7 @@ export interface GuardParts {
 }
 
 export function createGuard({ hosts, key, same, local }: GuardParts): Guard {
-  const known = new Set(hosts.map((host) => host.toLowerCase()));
+  const known = new Set(hosts.map((host) => nameOf(host) ?? host));
   const isKnown = (host: string): boolean => isLoopbackName(host) || known.has(host);
   return {
     stranger(host, origin) {

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Counter, Histogram, Registry } from 'prom-client';
 import type { App } from '../daemon/app.js';
 import type { Cycle } from '../daemon/loop.js';
+import { figures } from './schemas.js';
 import type { View } from './view.js';
 
 /** Figures for Prometheus; counted from the start of the process. */
@@ -70,7 +71,8 @@ export function createMetrics({ app, view, prometheus }: MetricsParts): Metrics 
 }
 
 export function metricsRoute(api: FastifyInstance, { registry }: Metrics): void {
-  api.get('/metrics', { schema: { summary: 'Figures for Prometheus', produces: ['text/plain'] } }, async (_, reply) => {
+  const schema = { summary: 'Figures for Prometheus', response: { 200: figures } };
+  api.get('/metrics', { schema, config: { polled: true } }, async (_, reply) => {
     reply.type(registry.contentType);
     return registry.metrics();
   });

@@ -58,10 +58,14 @@ export const refreshed = {
   ...object({ status: { const: 'success' }, message: text, scope: text }),
 };
 
-const tokenHealth = object(
-  { valid: flag, expires_in_seconds: orNull(integer), has_refresh_token: flag, status: text, source: text },
-  ['has_refresh_token', 'source'],
-);
+const tokenHealth = object({
+  valid: flag,
+  expires_in_seconds: orNull(integer),
+  has_refresh_token: flag,
+  status: text,
+  source: text,
+});
+const ownHealth = object({ valid: flag, expires_in_seconds: orNull(integer), status: text });
 export const adminStatus = {
   description: 'How every token is: one of client_credentials, those of users by user, the others by name.',
   ...object({
@@ -69,7 +73,7 @@ export const adminStatus = {
     issues: { type: 'array', items: text },
     tokens: {
       type: 'object',
-      properties: { client_credentials: tokenHealth, users: mapOf(tokenHealth) },
+      properties: { client_credentials: ownHealth, users: mapOf(tokenHealth) },
       required: ['client_credentials', 'users'],
       additionalProperties: tokenHealth,
     },
@@ -112,10 +116,26 @@ export const adminRefresh = {
   ...object({ message: text, results: mapOf(text), timestamp: number }),
 };
 
-/** The path of what is asked for: a token's scope or its name, percent-encoded or with raw slashes. */
+/** `schemas/status.schema.json` says what is in it. */
+export const report = {
+  description: 'What `token-refresher status --json` prints, and `now`, the time of the daemon.',
+  type: 'object',
+  properties: { now: number },
+  required: ['now'],
+  additionalProperties: true,
+};
+
+export const figures = {
+  description: 'The text format of Prometheus.',
+  content: { 'text/plain': { schema: text } },
+};
+
+/** The path of what is asked for. */
 export const scopeParameter = {
   type: 'object',
-  properties: { '*': { ...text, description: "The token's scope or name, percent-encoded or as it is." } },
+  properties: {
+    '*': { ...text, description: "The token's scope or name, percent-encoded or as it is." },
+  },
 };
 export const userParameter = {
   type: 'object',

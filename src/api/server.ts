@@ -1,5 +1,5 @@
 import fastifyRateLimit from '@fastify/rate-limit';
-import fastifySwagger from '@fastify/swagger';
+import fastifySwagger, { type SwaggerTransform } from '@fastify/swagger';
 import { type FastifyInstance, fastify } from 'fastify';
 import * as prometheus from 'prom-client';
 import type { App } from '../daemon/app.js';
@@ -8,6 +8,7 @@ import { adminRoutes } from './admin-routes.js';
 import { createGuard, type GuardParts } from './guard.js';
 import { createMetrics, metricsRoute } from './metrics.js';
 import { pageRoute } from './page.js';
+import { failure, type scopeParameter } from './schemas.js';
 import { tokenRoutes } from './token-routes.js';
 import { createView } from './view.js';
 
@@ -31,6 +32,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Answered without a key. */
     open?: boolean;
+    /** Asked every few seconds: only its failures are worth a line in the log. */
+    polled?: boolean;
   }
 }
 
@@ -46,14 +49,20 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
   const guard = createGuard(parts);
   const view = createView(app, parts.namespace);
   const metrics = createMetrics({ app, view, prometheus });
+  // The route, never the address as it came: there is no telling what people put into it.
+  const told = (method: string, route: string, status: number, polled: boolean): void => {
+    metrics.request(method, route, status);
+    app.log[polled && status < 400 ? 'debug' : 'info']('API', `${method} ${route} ${status}`);
+  };
   const server = fastify({
     logger: false,
     bodyLimit: BODY_LIMIT,
     requestTimeout: ARRIVAL,
     keepAliveTimeout: ARRIVAL,
     forceCloseConnections: 'idle',
-    frameworkErrors: (_error, _request, reply) => {
+    frameworkErrors: (_error, { method }, reply) => {
       // Before any hook: nothing of the address is said again.
+      told(method, 'unknown', 400, false);
       const body = { error: 'Bad request', message: 'the address is not a valid one' };
       reply.raw
         .writeHead(400, { 'content-type': 'application/json', 'cache-control': 'no-store' })
@@ -78,11 +87,8 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
     }
     done();
   });
-  // The route, never the address as it came: there is no telling what people put into it.
-  server.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.url ?? 'unknown';
-    metrics.request(request.method, route, reply.statusCode);
-    app.log.info('API', `${request.method} ${route} ${reply.statusCode}`);
+  server.addHook('onResponse', ({ method, routeOptions }, { statusCode }, done) => {
+    told(method, routeOptions.url ?? 'unknown', statusCode, routeOptions.config.polled === true);
     done();
   });
   server.setNotFoundHandler({}, (_request, reply) => {
@@ -111,7 +117,7 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
       components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
       security: [{ key: [] }],
     },
-    transform: ({ schema, url }) => ({ schema, url: url.replace('*', '{scope}') }),
+    transform: documented,
   });
   pageRoute(server, parts.key !== null);
   tokenRoutes(server, { app, view, redis: parts.redis });
@@ -127,3 +133,18 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
     },
   };
 }
+
+/** A route as the document has it: with the name of what follows its path, and the refusals that all of them share. */
+const documented: SwaggerTransform = ({ schema, url, route }) => {
+  const { params, response, ...rest } = schema as { params?: typeof scopeParameter; response?: object };
+  const open = route.config?.open === true;
+  return {
+    url: url.replace('*', '{scope}'),
+    schema: {
+      ...rest,
+      ...(params && { params: { ...params, properties: { scope: params.properties['*'] } } }),
+      ...(open && { security: [] }),
+      response: { ...response, 400: failure, ...(!open && { 401: failure }), 403: failure },
+    },
+  };
+};

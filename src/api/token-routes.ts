@@ -22,7 +22,7 @@ interface Asked {
 /** `/api/tokens`: tokens for programs. */
 export function tokenRoutes(api: FastifyInstance, { app, view, redis }: TokenRouteParts): void {
   const { clock } = app;
-  const errors = { 400: schemas.failure, 401: schemas.failure, 403: schemas.failure, 404: schemas.failure };
+  const missing = { 404: schemas.failure };
 
   const find = (request: FastifyRequest<Asked>): { asked: string; found: Surveyed | null } => {
     const asked = request.params['*'];
@@ -45,23 +45,27 @@ export function tokenRoutes(api: FastifyInstance, { app, view, redis }: TokenRou
   });
 
   const healthSchema = { summary: 'Health; no key is needed', response: { 200: schemas.health, 503: schemas.health } };
-  api.get('/api/tokens/health', { schema: healthSchema, config: { open: true } }, async (_request, reply) => {
-    const connected = redis();
-    const healthy = connected !== false;
-    reply.code(healthy ? 200 : 503);
-    return {
-      status: healthy ? 'healthy' : 'unhealthy',
-      redis_connected: connected === true,
-      active_token_count: view.now().board().length,
-      timestamp: Math.floor(clock.now()),
-    };
-  });
+  api.get(
+    '/api/tokens/health',
+    { schema: healthSchema, config: { open: true, polled: true } },
+    async (_request, reply) => {
+      const connected = redis();
+      const healthy = connected !== false;
+      reply.code(healthy ? 200 : 503);
+      return {
+        status: healthy ? 'healthy' : 'unhealthy',
+        redis_connected: connected === true,
+        active_token_count: view.now().board().length,
+        timestamp: Math.floor(clock.now()),
+      };
+    },
+  );
 
   const tokenSchema = {
     summary: 'A valid token',
     params: schemas.scopeParameter,
     querystring: schemas.userParameter,
-    response: { 200: schemas.tokenAnswer, ...errors },
+    response: { 200: schemas.tokenAnswer, ...missing },
   };
   api.get<Asked>('/api/tokens/*', { schema: tokenSchema }, async (request, reply) => {
     const { asked, found } = find(request);
@@ -78,7 +82,7 @@ export function tokenRoutes(api: FastifyInstance, { app, view, redis }: TokenRou
     summary: 'Refresh a token now',
     params: schemas.scopeParameter,
     querystring: schemas.userParameter,
-    response: { 200: schemas.refreshed, ...errors, 429: schemas.failure, 502: schemas.failure },
+    response: { 200: schemas.refreshed, ...missing, 429: schemas.failure, 502: schemas.failure },
   };
   const limited = { config: { rateLimit: REFRESHES } };
   api.post<Asked>('/api/tokens/refresh/*', { schema: refreshSchema, ...limited }, async (request, reply) => {
