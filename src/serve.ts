@@ -13,6 +13,9 @@ export interface ServeParts {
   readonly redis: () => boolean | null;
 }
 
+/** Milliseconds. What was asked for before the end has been done by now, and only its answers are on their way. */
+const END_PATIENCE = 2000;
+
 /** Puts the API together and makes it listen; loaded only where one is asked for. */
 export async function serve(
   settings: ApiSettings,
@@ -29,5 +32,11 @@ export async function serve(
     same: sameSecret,
   });
   const where = await listen(server, settings.listen, app.settings.root);
-  return { where, cycle, close: () => server.close() };
+  const close = async (): Promise<void> => {
+    // Node ends its own limits when a server is closed: half a request would be waited for until the other side tires.
+    const impatience = setTimeout(() => server.server.closeAllConnections(), END_PATIENCE);
+    await server.close();
+    clearTimeout(impatience);
+  };
+  return { where, cycle, close };
 }

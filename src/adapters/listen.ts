@@ -1,9 +1,12 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { lstatSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { ApiKey, Listen, SameSecret } from '../ports/api.js';
 import { codeOf, FileError, type Files } from '../ports/files.js';
+
+/** Bytes of a socket's path: `sun_path` in unix(7), and in unix(4) of macOS. */
+const LONGEST = process.platform === 'linux' ? 107 : 103;
 
 /** Loopback or wherever it is told; a socket in the file system is its owner's alone. */
 export const listen: Listen = async (server, where, root) => {
@@ -15,6 +18,9 @@ export const listen: Listen = async (server, where, root) => {
     }
   }
   const path = resolve(root, where.path);
+  // Both are looked for here: libuv calls the one a lack of permission, and cuts the other off without a word.
+  if (!existsSync(dirname(path))) throw new Error(`the API cannot listen at ${path}: its folder does not exist`);
+  if (Buffer.byteLength(path) > LONGEST) throw new Error(`the API cannot listen at ${path}: the path is too long`);
   await removeDead(path);
   // Made with its final permissions: between making and changing them anybody could connect.
   const before = process.umask(0o177);
@@ -48,7 +54,6 @@ function reasonOf(error: unknown): string {
     EADDRINUSE: 'another program does; name another port: --api 127.0.0.1:PORT',
     EADDRNOTAVAIL: 'this machine has no such address',
     EACCES: 'permission denied',
-    ENOENT: 'its folder does not exist',
   };
   return reasons[codeOf(error)] ?? codeOf(error);
 }

@@ -69,7 +69,8 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
         .end(JSON.stringify(body));
     },
     routerOptions: { maxParamLength: 16_384 },
-    http: { headersTimeout: ARRIVAL, connectionsCheckingInterval: 1000 },
+    // A request without a host is refused here, as every other is.
+    http: { headersTimeout: ARRIVAL, connectionsCheckingInterval: 1000, requireHostHeader: false },
     ajv: { customOptions: { coerceTypes: false } },
   });
   server.server.maxConnections = CONNECTIONS;
