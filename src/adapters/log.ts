@@ -7,13 +7,21 @@ const NAMES: Readonly<Record<number, LogLevel>> = { 20: 'DEBUG', 30: 'INFO', 40:
 
 const PRIORITIES: Readonly<Record<number, number>> = { 20: 7, 30: 6, 40: 4, 50: 3 };
 
+/** Milliseconds for which requests to the API are gathered: thousands may come in a second, each with its line. */
+const BURST = 20;
+
 export function createLog(options: LogOptions): LogWriter {
   const file = options.file === null ? null : rotatingFile(options.file, options.maxSize, options.maxFiles);
   const journal = options.stderr && isJournal();
   let waiting: string[] = [];
+  let soon = false;
+  let later: NodeJS.Timeout | null = null;
   const flush = (): void => {
     const lines = waiting;
     waiting = [];
+    soon = false;
+    if (later) clearTimeout(later);
+    later = null;
     if (lines.length === 0) return;
     const text = (line: string): string => (options.format === 'json' ? line : asText(line));
     file?.write(lines.map(text).join(''));
@@ -21,14 +29,20 @@ export function createLog(options: LogOptions): LogWriter {
     process.stderr.write(lines.map((line) => (journal ? priorityOf(line) : '') + text(line)).join(''));
   };
   // The lines of one moment go out as one: a cycle may tell of hundreds of tokens.
-  const write = (line: string): void => {
-    if (waiting.length === 0) queueMicrotask(flush);
-    waiting.push(line);
+  const flushSoon = (): void => {
+    if (!soon) queueMicrotask(flush);
+    soon = true;
   };
+  const flushLater = (): void => {
+    later ??= setTimeout(flush, BURST).unref();
+  };
+  const write = (line: string): void => void waiting.push(line);
   process.once('exit', flush);
   const logger = pino({ level: LEVELS[options.level], base: null }, { write });
   const at = (level: Level) => (kind: LogKind, message: string, subject?: LogSubject) => {
     logger[level]({ kind, ...subject }, oneLine(message));
+    if (kind === 'API' && level !== 'error') flushLater();
+    else flushSoon();
   };
   return {
     debug: at('debug'),
