@@ -106,6 +106,8 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
 
   await server.register(fastifyRateLimit, {
     global: false,
+    // Whoever comes by a socket in the file system has no address.
+    ...(parts.local && { keyGenerator: () => 'local' }),
     errorResponseBuilder: (_request, { after }) => ({
       statusCode: 429,
       message: `too many refreshes; again in ${after}`,

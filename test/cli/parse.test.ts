@@ -58,6 +58,7 @@ describe('settings', () => {
       registryUrlFromFlag: false,
       hooks: { change: null, 'login-needed': null },
       clientCommand: null,
+      api: null,
       allowHttp: false,
       api: null,
       redis: null,

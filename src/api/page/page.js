@@ -41,7 +41,7 @@ let awaySince = null;
 /** As the program's own commands say it: one and a half of a unit is the least that is told in it. */
 function length(seconds) {
   const [size, unit] = UNITS.find(([size]) => Math.abs(seconds) >= size * 1.5) ?? UNITS[3];
-  return `${Math.round(Math.abs(seconds) / size)} ${unit}`;
+  return `${Math.round(Math.abs(seconds) / size)}\u00a0${unit}`;
 }
 
 const relative = (seconds) => (seconds >= 0 ? `in ${length(seconds)}` : `${length(seconds)} ago`);
