@@ -13,7 +13,7 @@ const BURST = 20;
 export function createLog(options: LogOptions): LogWriter {
   const file = options.file === null ? null : rotatingFile(options.file, options.maxSize, options.maxFiles);
   const journal = options.stderr && isJournal();
-  let waiting: string[] = [];
+  let waiting: { readonly priority: string; readonly text: string }[] = [];
   let soon = false;
   let later: NodeJS.Timeout | null = null;
   const flush = (): void => {
@@ -23,10 +23,8 @@ export function createLog(options: LogOptions): LogWriter {
     if (later) clearTimeout(later);
     later = null;
     if (lines.length === 0) return;
-    const text = (line: string): string => (options.format === 'json' ? line : asText(line));
-    file?.write(lines.map(text).join(''));
-    if (!options.stderr) return;
-    process.stderr.write(lines.map((line) => (journal ? priorityOf(line) : '') + text(line)).join(''));
+    file?.write(lines.map(({ text }) => text).join(''));
+    if (options.stderr) process.stderr.write(lines.map(({ priority, text }) => priority + text).join(''));
   };
   // The lines of one moment go out as one: a cycle may tell of hundreds of tokens.
   const flushSoon = (): void => {
@@ -36,7 +34,9 @@ export function createLog(options: LogOptions): LogWriter {
   const flushLater = (): void => {
     later ??= setTimeout(flush, BURST).unref();
   };
-  const write = (line: string): void => void waiting.push(line);
+  const write = (line: string): void => {
+    waiting.push({ priority: journal ? priorityOf(line) : '', text: options.format === 'json' ? line : asText(line) });
+  };
   process.once('exit', flush);
   const logger = pino({ level: LEVELS[options.level], base: null }, { write });
   const at = (level: Level) => (kind: LogKind, message: string, subject?: LogSubject) => {

@@ -115,6 +115,7 @@ export function adminRoutes(api: FastifyInstance, { app, view }: AdminRouteParts
       config: { rateLimit: REFRESHES },
     },
     async () => {
+      view.ended();
       const now = view.now();
       const { own, users, others } = sorted(now.surveyed);
       const named: [string, Surveyed][] = [

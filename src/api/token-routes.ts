@@ -75,6 +75,7 @@ export function tokenRoutes(api: FastifyInstance, { app, view, redis }: TokenRou
     const usable = found.token.rendered && (found.expiresAt === null || found.expiresAt > clock.now());
     if (usable && !due && found.token.rendered) return answer(found, found.token.rendered.reveal());
     const fresh = await freshToken(app, found.token.name);
+    view.ended();
     return fresh?.access ? answer(fresh.surveyed, fresh.access.reveal()) : notFound(reply, asked);
   });
 
@@ -86,6 +87,8 @@ export function tokenRoutes(api: FastifyInstance, { app, view, redis }: TokenRou
   };
   const limited = { config: { rateLimit: REFRESHES } };
   api.post<Asked>('/api/tokens/refresh/*', { schema: refreshSchema, ...limited }, async (request, reply) => {
+    // What has been refreshed since the last cycle would otherwise be taken for what is asked for now.
+    view.ended();
     const { asked, found } = find(request);
     if (!found) return notFound(reply, asked);
     const trouble = await refreshNow(app, view.now(), found);

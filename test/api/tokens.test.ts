@@ -203,6 +203,19 @@ describe('POST /api/tokens/refresh/{scope}', () => {
     expect((await api.json(path(GRAPH))).body).toMatchObject({ token: 'access-3', refresh_count: 2 });
   });
 
+  it('refreshes one anew that has just been refreshed, by whomever', async () => {
+    const root = token(new Root(), 'graph', { expires_at: NOW + 5 });
+    const api = await apiWith(root);
+    expect((await api.json(path('acme-graph'))).body.token).toBe('access-2');
+    expect((await api.json('/api/tokens/refresh/acme-graph', post)).status).toBe(200);
+    expect((await api.json(path('acme-graph'))).body.token).toBe('access-3');
+    await api.cycle();
+    const file = '.oauth-tokens/acme-graph-egress.json';
+    root.write(file, { ...root.json(file), access_token: 'of-another-process' });
+    expect((await api.json('/admin/tokens/refresh', post)).body.results).toEqual({ 'acme-graph': 'success' });
+    expect(api.endpoint.asked).toHaveLength(3);
+  });
+
   it('says that there is none', async () => {
     const api = await apiWith(new Root());
     expect(await api.json('/api/tokens/refresh/nothing', post)).toEqual({
