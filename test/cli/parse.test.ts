@@ -58,7 +58,6 @@ describe('settings', () => {
       registryUrlFromFlag: false,
       hooks: { change: null, 'login-needed': null },
       clientCommand: null,
-      api: null,
       allowHttp: false,
       api: null,
       redis: null,
