@@ -13,7 +13,7 @@ export default defineConfig({
       exclude: ['src/generated/**', 'src/ground/file-types.ts', 'src/ports/**', 'src/api/page/**'],
       reporter: ['text-summary'],
       // A floor: it is raised when the tests are better, never lowered.
-      thresholds: { lines: 69, branches: 61 },
+      thresholds: { lines: 71, branches: 63 },
     },
   },
 });
