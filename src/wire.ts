@@ -25,6 +25,7 @@ import type { SelfCommand } from './ground/rendering.js';
 import type { Server } from './ground/server.js';
 import type { Settings } from './ground/settings.js';
 import type { Clock } from './ports/clock.js';
+import type { Documents } from './ports/documents.js';
 import type { TokenEndpoint } from './ports/endpoint.js';
 import type { Files } from './ports/files.js';
 import type { Log } from './ports/log.js';
@@ -82,7 +83,7 @@ export async function wire(on: Foundations): Promise<App> {
   const shipped = packaged ?? own;
   const documents = await jsonDocuments(own);
   const templates = handlebarsTemplates(own, shipped, packaged, settings.delivery);
-  const shared = await connectShare(on, clock, own);
+  const shared = await connectShare(on, clock, own, documents);
   const locks = shared?.locks ?? linkLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
   // Where tokens are, and what is remembered of them: on this disk, or shared by several machines.
   const kept = shared?.documents ?? own;
@@ -238,11 +239,16 @@ export async function wire(on: Foundations): Promise<App> {
   return app;
 }
 
-async function connectShare({ settings, log, watch }: Foundations, clock: Clock, files: Files): Promise<Share | null> {
+async function connectShare(
+  { settings, log, watch }: Foundations,
+  clock: Clock,
+  files: Files,
+  formats: Documents,
+): Promise<Share | null> {
   const { redis, sharedKeys } = settings;
   if (!redis || !sharedKeys) return null;
   const { share } = await import('./share.js');
-  return share({ redis, keys: sharedKeys, clock, log, files, lasting: watch !== undefined });
+  return share({ redis, keys: sharedKeys, clock, log, files, formats, lasting: watch !== undefined });
 }
 
 /** Most runs find nothing due: what speaks HTTP is loaded when something is. */

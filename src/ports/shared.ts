@@ -8,7 +8,7 @@ import type { Files } from './files.js';
 export interface SharedDocuments extends Files {
   /** Makes the copy as new as what is shared. Rejects (FileError) when that cannot be reached. */
   pull(): Promise<void>;
-  /** Falls back on the copy of the last time: what is shared cannot be reached. */
+  /** Begins with the copy of the last time; what is shared may not be reached, or may have been lost. */
   recall(): void;
   /** Called when another machine has changed something. */
   onChange(listener: () => void): void;

@@ -1,5 +1,6 @@
 import { createClient } from 'redis';
 import type { RedisSettings } from '../../ground/redis-settings.js';
+import { FileError } from '../../ports/files.js';
 
 /** As much of a client as is needed here; commands reject at once while Redis is away. */
 export interface RedisLink {
@@ -11,7 +12,7 @@ export interface RedisLink {
   onConnected(listener: () => void): () => void;
   /** Called with what stands in the way, once for each time that it changes; null when nothing does any more. */
   onTrouble(listener: (reason: string | null) => void): void;
-  /** Calls back for every message, on a connection of its own. */
+  /** Calls back for every message, on a connection of its own, and whenever messages may have been missed. */
   subscribe(channel: string, listener: (message: string) => void): void;
   /** Resolves when connected, or after so many seconds. */
   reached(seconds: number): Promise<boolean>;
@@ -21,7 +22,9 @@ export interface RedisLink {
 }
 
 /** Milliseconds between two attempts to connect, at most. */
-const LONGEST_PAUSE = 10_000;
+const LONGEST_PAUSE = 2000;
+/** Seconds after which whoever could be connected anew is: the longest pause, and the attempt. */
+export const CONNECTED_AGAIN_AFTER = 2.5;
 
 /** A connection that is looked after for as long as the process lives. */
 export function connectRedis(settings: RedisSettings): RedisLink {
@@ -33,6 +36,8 @@ export function connectRedis(settings: RedisSettings): RedisLink {
     trouble = reason;
     for (const listener of troubles) listener(reason);
   };
+  // Pings keep a connection that works from being taken for a dead one.
+  const silence = socketTimeout ?? (healthCheckInterval > 0 ? healthCheckInterval + connectTimeout : null);
   const client = createClient({
     url: url.reveal(),
     name: 'token-refresher',
@@ -41,12 +46,14 @@ export function connectRedis(settings: RedisSettings): RedisLink {
     socket: {
       connectTimeout: connectTimeout * 1000,
       keepAlive,
-      ...(socketTimeout !== null && { socketTimeout: socketTimeout * 1000 }),
+      ...(silence !== null && { socketTimeout: silence * 1000 }),
       // At once, then with growing pauses.
       reconnectStrategy: (retries) =>
         retries === 0 ? 20 : Math.min(retryDelay * 1000 * 2 ** Math.min(retries - 1, 10), LONGEST_PAUSE),
     },
   });
+  // Each lock that is held has one.
+  client.setMaxListeners(0);
   client.on('error', (error: Error) => tell(reasonOf(error)));
   let epoch = 0;
   client.on('ready', () => {
@@ -54,6 +61,28 @@ export function connectRedis(settings: RedisSettings): RedisLink {
     tell(null);
   });
   client.connect().catch(() => undefined);
+  /** Rejects when no answer comes, and connects anew: what was sent may be carried out all the same. */
+  const ask = async <T>(command: readonly string[]): Promise<T> => {
+    const asked = epoch;
+    const half = connectTimeout * 500;
+    let timer: NodeJS.Timeout | undefined;
+    const silent = new Promise<never>((_, reject) => {
+      const giveUp = (): void => {
+        reject(new Error('no answer'));
+        tell('it does not answer');
+        if (epoch !== asked || !client.isReady) return;
+        client.destroy();
+        client.connect().catch(() => undefined);
+      };
+      // In two halves: to a process that was stopped, the first one is over before it has read anything.
+      timer = setTimeout(() => {
+        timer = setTimeout(giveUp, half);
+      }, half);
+    });
+    const answer = client.sendCommand<T>(command);
+    answer.catch(() => undefined);
+    return Promise.race([answer, silent]).finally(() => clearTimeout(timer));
+  };
   const others: { destroy(): void; unref(): void }[] = [];
 
   return {
@@ -63,10 +92,10 @@ export function connectRedis(settings: RedisSettings): RedisLink {
     async send<T>(...command: string[]): Promise<T> {
       for (let tries = 0; ; tries += 1) {
         try {
-          return await client.sendCommand<T>(command);
+          return await ask<T>(command);
         } catch (error) {
           // What Redis itself refuses it will refuse again.
-          if (isAnswer(error) || tries >= maxRetries) throw error;
+          if (refusalOf(error) !== null || tries >= maxRetries) throw error;
           await new Promise((resolve) => setTimeout(resolve, retryDelay * 1000));
         }
       }
@@ -84,8 +113,12 @@ export function connectRedis(settings: RedisSettings): RedisLink {
       others.push(subscriber);
       subscriber.on('error', () => undefined);
       subscriber.connect().catch(() => undefined);
-      // The client subscribes anew by itself whenever it connects anew.
-      subscriber.once('ready', () => void subscriber.subscribe(channel, listener).catch(() => undefined));
+      subscriber.on('ready', async () => {
+        // Once is enough for the client; but the first time may have failed.
+        await subscriber.subscribe(channel, listener).catch(() => undefined);
+        // What was said while nobody listened is not said again.
+        listener('');
+      });
     },
     async reached(seconds) {
       if (client.isReady) return true;
@@ -106,9 +139,21 @@ export function connectRedis(settings: RedisSettings): RedisLink {
   };
 }
 
-/** An answer of Redis itself, as WRONGPASS or NOSCRIPT, begins with a code in capitals. */
-function isAnswer(error: unknown): boolean {
-  return error instanceof Error && /^[A-Z]{3,}\b/.test(error.message);
+/** Answers that another try may not bring: Redis has just been started, or is busy. */
+const PASSING = ['LOADING', 'BUSY', 'TRYAGAIN', 'MASTERDOWN'];
+
+/** The code that an answer of Redis itself begins with, as WRONGTYPE or OOM; null for what passes by itself. */
+function refusalOf(error: unknown): string | null {
+  const code = error instanceof Error ? /^[A-Z]{3,}\b/.exec(error.message)?.[0] : undefined;
+  return code === undefined || PASSING.includes(code) ? null : code;
+}
+
+/** What keeps Redis from doing what it was asked, after `Redis` or `which`. */
+export function troubleOf(error: unknown): string {
+  const cause = error instanceof FileError ? error.cause : error;
+  const refusal = refusalOf(cause);
+  if (refusal === null) return 'cannot be reached; nothing is spent until it is back';
+  return `refuses it (${refusal}); nothing is spent until that is mended`;
 }
 
 /** A reason without the address, which may hold a password. */

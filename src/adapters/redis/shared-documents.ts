@@ -1,16 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { FileError, type Files, type Listed } from '../../ports/files.js';
 import type { SharedDocuments } from '../../ports/shared.js';
 import type { Cipher } from './cipher.js';
-import type { RedisLink } from './link.js';
+import { type RedisLink, troubleOf } from './link.js';
+import { isLater, type Mark, NO_MARK, successorOf } from './mark.js';
 
 /** A document as it lies in Redis. */
 interface Stored {
-  /** Counts its saves: what a save is fenced with. */
-  readonly generation: number;
-  /** Tells two of one generation apart, which a failover may bring about. */
-  readonly id: string;
+  readonly mark: Mark;
   readonly locked: string;
 }
 
@@ -21,22 +18,21 @@ interface Kept extends Stored {
 }
 
 /**
- * Compare and set: over a document of the generation that is expected, and of no other, so that neither a holder of
- * the lock that was away nor a server that has come back with old data overwrites a newer one. Gives -1, or the
- * generation that is there.
+ * Compare and set: over the very state that is expected, and over no other, so that neither a holder of the lock that
+ * was away nor a server that has come back with old data overwrites a newer one. A mark without a document, which Redis
+ * may have evicted, is none.
  */
 const SAVE = `
-local there = redis.call('HGET', KEYS[1], ARGV[1])
-local generation = there and tonumber(string.match(there, '^%d+')) or 0
-if generation ~= tonumber(ARGV[2]) then return generation end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[4])
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+local there = redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 and redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if there ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[4])
 redis.call('PUBLISH', ARGV[5], ARGV[1])
-return -1`;
+return 1`;
 
 const HISTORY = '.token-refresher/';
 const COPY = '.token-refresher/shared-copy.json';
-const AWAY = 'Redis cannot be reached; nothing is spent until it is back';
+const PULL_AGAIN_AFTER_MS = 1000;
 
 /** Token files, and what is remembered of them, in Redis; encrypted. */
 export function sharedDocuments(link: RedisLink, cipher: Cipher, namespace: string, disk: Files): SharedDocuments {
@@ -45,58 +41,73 @@ export function sharedDocuments(link: RedisLink, cipher: Cipher, namespace: stri
   const channel = `${namespace}shared:changes`;
   const listeners = new Set<() => void>();
   const copy = new Map<string, Kept>();
-  /** Paths that are only known from the last time. */
-  const recalled = new Set<string>();
+  const send = <T>(...command: string[]): Promise<T> => link.send<T>(...command).catch(away);
+  // Bound to its mark, an old document cannot be passed off as a new one.
+  const about = (path: string, mark: Mark): string => `${namespace}${path} ${mark}`;
 
   const take = (path: string, stored: Stored): void => {
+    const kept = copy.get(path);
     // What was asked for before a save of this process's own may arrive after it.
-    if (stored.generation < (copy.get(path)?.generation ?? 0)) return;
+    if (kept && isLater(kept.mark, stored.mark)) return;
     try {
-      copy.set(path, { ...stored, text: cipher.unlock(stored.locked, `${namespace}${path}`), trouble: null });
+      copy.set(path, { ...stored, text: cipher.unlock(stored.locked, about(path, stored.mark)), trouble: null });
     } catch (error) {
       copy.set(path, { ...stored, text: null, trouble: error instanceof Error ? error.message : String(error) });
     }
   };
 
-  /** As it lies in Redis, encrypted: for a start while that is away. */
-  const remember = (): void => {
-    const all = [...copy].map(([path, { generation, id, locked }]) => [path, { generation, id, locked }]);
-    disk.put(COPY, `${JSON.stringify({ namespace, documents: Object.fromEntries(all) })}\n`).catch(() => undefined);
+  let remembering: Promise<void> | null = null;
+  let isRemembered = true;
+  /** As it lies in Redis, encrypted: for a start while that is away, or has lost it. */
+  const remember = (): Promise<void> => {
+    isRemembered = false;
+    remembering ??= (async () => {
+      while (!isRemembered) {
+        isRemembered = true;
+        const all = [...copy].map(([path, { mark, locked }]) => [path, { mark, locked }]);
+        const text = JSON.stringify({ namespace, documents: Object.fromEntries(all) });
+        await disk.put(COPY, `${text}\n`).catch(() => undefined);
+      }
+      remembering = null;
+    })();
+    return remembering;
   };
 
-  /** Whether it was saved, over the generation that is expected. */
-  const save = async (path: string, expected: number, next: Stored): Promise<boolean> => {
-    const { generation, id, locked } = next;
-    const mark = markOf(next);
-    const values = [path, String(expected), JSON.stringify({ generation, id, locked }), mark, channel];
-    const answer = await link.send<number>('EVAL', SAVE, '2', generations, documents, ...values).catch(away);
+  /** Whether it was saved, over the state that is expected. */
+  const save = async (path: string, expected: Mark, { mark, locked }: Stored): Promise<boolean> => {
+    const values = [path, expected, mark, JSON.stringify({ mark, locked }), channel];
+    const answer = await send<number>('EVAL', SAVE, '2', generations, documents, ...values);
     // Asked again after a connection broke, it finds what it has saved itself.
-    return answer === -1 || (await link.send<string | null>('HGET', generations, path).catch(away)) === mark;
+    return answer === 1 || (await send<string | null>('HGET', generations, path)) === mark;
+  };
+
+  const marksThere = async (): Promise<Map<string, Mark>> => {
+    const marks = pairs(await send<string[]>('HGETALL', generations));
+    if ((await send<number>('HLEN', documents)) === marks.size) return marks;
+    const there = new Set(await send<string[]>('HKEYS', documents));
+    return new Map([...marks].filter(([path]) => there.has(path)));
   };
 
   const pullNow = async (): Promise<void> => {
-    const marks = pairs(await link.send<string[]>('HGETALL', generations).catch(away));
+    const marks = await marksThere();
     const news = [...marks].flatMap(([path, mark]) => {
       const kept = copy.get(path);
-      const older = kept !== undefined && generationOf(mark) < kept.generation && !recalled.has(path);
-      return older || (kept && markOf(kept) === mark) ? [] : [path];
+      return kept && (kept.mark === mark || isLater(kept.mark, mark)) ? [] : [path];
     });
     if (news.length > 0) {
-      const stored = await link.send<(string | null)[]>('HMGET', documents, ...news).catch(away);
+      const found = await send<(string | null)[]>('HMGET', documents, ...news);
       for (const [index, path] of news.entries()) {
-        const text = stored[index];
-        if (recalled.delete(path)) copy.delete(path);
-        if (text) take(path, JSON.parse(text) as Stored);
+        const text = found[index];
+        if (text) take(path, storedIn(text) ?? { mark: marks.get(path) ?? NO_MARK, locked: text });
       }
     }
-    // A Redis that came back with less than it had is given back what this process has seen there; what is only known
-    // from the last time is given back where there is nothing.
+    // A Redis that came back with less than it had is given back what has been seen there.
     for (const [path, kept] of copy) {
-      const there = generationOf(marks.get(path) ?? '0');
-      if (kept.generation > there && (there === 0 || !recalled.has(path))) await save(path, there, kept);
+      const there = marks.get(path) ?? NO_MARK;
+      if (there === NO_MARK || isLater(kept.mark, there)) await save(path, there, kept);
     }
     if (news.length === 0) return;
-    remember();
+    void remember();
     for (const listener of listeners) listener();
   };
 
@@ -125,12 +136,13 @@ export function sharedDocuments(link: RedisLink, cipher: Cipher, namespace: stri
     for (let n = 0; n < tries; n += 1) {
       const before = copy.get(path);
       if (before && before.text === null) throw new FileError('EKEY', before.trouble ?? 'cannot be read');
-      const expected = before?.generation ?? 0;
-      const id = randomBytes(6).toString('hex');
-      const stored = { generation: expected + 1, id, locked: cipher.lock(text, `${namespace}${path}`) };
+      const expected = before?.mark ?? NO_MARK;
+      const mark = successorOf(expected);
+      const stored = { mark, locked: cipher.lock(text, about(path, mark)) };
       if (await save(path, expected, stored)) {
         copy.set(path, { ...stored, text, trouble: null });
-        remember();
+        const remembered = remember();
+        if (tries === 1) await remembered;
         return;
       }
       await pull();
@@ -140,19 +152,20 @@ export function sharedDocuments(link: RedisLink, cipher: Cipher, namespace: stri
 
   const look = (path: string): Listed | null => {
     const kept = copy.get(path);
-    return kept ? { path, kind: 'file', signature: markOf(kept), size: kept.text?.length ?? 0 } : null;
+    return kept ? { path, kind: 'file', signature: kept.mark, size: kept.text?.length ?? 0 } : null;
   };
 
-  link.subscribe(channel, () => void pull().catch(() => undefined));
-  link.onConnected(() => void pull().catch(() => undefined));
+  const follow = (): void => {
+    // Without a connection, the next one begins it anew.
+    pull().catch(() => link.connected && setTimeout(follow, PULL_AGAIN_AFTER_MS).unref());
+  };
+  link.subscribe(channel, follow);
+  link.onConnected(follow);
 
   return {
     pull,
     recall() {
-      for (const [path, stored] of Object.entries(remembered(disk, namespace))) {
-        take(path, stored);
-        recalled.add(path);
-      }
+      for (const [path, stored] of Object.entries(rememberedOn(disk, namespace))) take(path, stored);
     },
     onChange: (listener) => void listeners.add(listener),
     list: () => {
@@ -171,12 +184,12 @@ export function sharedDocuments(link: RedisLink, cipher: Cipher, namespace: stri
     write,
     put: write,
     async reserve(path) {
-      await link.send('PING').catch(away);
+      await send('PING');
       return { fill: (text) => write(path, text), release: async () => undefined };
     },
     async remove(path) {
-      await link.send('HDEL', documents, path).catch(away);
-      await link.send('HDEL', generations, path).catch(away);
+      await send('HDEL', documents, path);
+      await send('HDEL', generations, path);
       copy.delete(path);
     },
     sweep: () => undefined,
@@ -184,18 +197,20 @@ export function sharedDocuments(link: RedisLink, cipher: Cipher, namespace: stri
 }
 
 function away(error: unknown): never {
-  throw new FileError('EREDIS', AWAY, error);
+  throw new FileError('EREDIS', `Redis ${troubleOf(error)}`, error);
 }
 
-function markOf({ generation, id }: Stored): string {
-  return `${generation}.${id}`;
+/** Null for what this program has not written. */
+function storedIn(text: string): Stored | null {
+  try {
+    const { mark, locked } = JSON.parse(text) as Partial<Stored>;
+    return typeof mark === 'string' && typeof locked === 'string' ? { mark, locked } : null;
+  } catch {
+    return null;
+  }
 }
 
-function generationOf(mark: string): number {
-  return Number.parseInt(mark, 10);
-}
-
-function remembered(disk: Files, namespace: string): Readonly<Record<string, Stored>> {
+function rememberedOn(disk: Files, namespace: string): Readonly<Record<string, Stored>> {
   try {
     const found = JSON.parse(disk.read(COPY)) as { namespace: string; documents: Record<string, Stored> };
     return found.namespace === namespace ? found.documents : {};
