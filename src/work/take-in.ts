@@ -32,6 +32,7 @@ const MARKS = 50;
 export function createTakeIn(parts: TakeInParts): TakeIn {
   const { disk, shared, list, documents, locks, histories, digest, log } = parts;
   const taken = new Map<string, string>();
+  let patience = LOCK_PATIENCE;
 
   const readDocument = (files: Files, path: string): Record<string, unknown> | null => {
     if (!files.look(path)) return null;
@@ -46,30 +47,39 @@ export function createTakeIn(parts: TakeInParts): TakeIn {
   };
 
   /** Under the token's lock: nobody refreshes it meanwhile. */
-  const put = async (path: string, name: string, next: () => string | null): Promise<void> => {
-    const lock = await locks.acquire(name, LOCK_PATIENCE);
-    if (!lock) return;
+  const locked = async (name: string, work: () => Promise<void>): Promise<void> => {
+    const lock = await locks.acquire(name, patience);
+    if (!lock) {
+      // Once for all of them.
+      patience = 0;
+      throw new FileError('ELOCKED', 'is being refreshed by another machine');
+    }
     try {
-      const text = next();
-      if (text === null) return;
-      await shared.write(path, text);
-      log.info('SCAN', `${path}: ${name} is shared with the other machines now`, { file: path });
+      await work();
     } finally {
       await lock.release();
     }
+  };
+  const put = async (path: string, name: string, text: string): Promise<void> => {
+    await shared.write(path, text);
+    log.info('SCAN', `${path}: ${name} is shared with the other machines now`, { file: path });
   };
 
   const takeToken = async (path: string, own: Readonly<Record<string, unknown>>, token: Token): Promise<void> => {
     const mark = digest(token.access?.reveal() ?? null, token.refresh?.reveal() ?? null);
     // What has been there before is older than whatever is there now, whenever it ends.
-    if (histories.read(token.name).taken?.includes(mark)) return;
-    await put(path, token.name, () => {
-      if (!isNewer(token, there(path, token))) return null;
-      const now = readDocument(shared, path);
-      return now ? `${JSON.stringify(copyAt(now, own, token.at), null, 2)}\n` : disk.read(path);
+    const wasTaken = (): boolean => histories.read(token.name).taken?.includes(mark) === true;
+    if (wasTaken()) return;
+    await locked(token.name, async () => {
+      if (wasTaken()) return;
+      if (isNewer(token, there(path, token))) {
+        const now = readDocument(shared, path);
+        const next = now ? `${JSON.stringify(copyAt(now, own, token.at), null, 2)}\n` : disk.read(path);
+        await put(path, token.name, next);
+      }
+      const history = histories.read(token.name);
+      await histories.note({ ...history, taken: [...(history.taken ?? []), mark].slice(-MARKS) });
     });
-    const history = histories.read(token.name);
-    await histories.note({ ...history, taken: [...(history.taken ?? []), mark].slice(-MARKS) });
   };
 
   const takeFile = async (path: string): Promise<void> => {
@@ -78,10 +88,14 @@ export function createTakeIn(parts: TakeInParts): TakeIn {
     const mine = formatOf(path, own).read(path, own);
     for (const token of mine) await takeToken(path, own, token);
     // The credentials of an agent, which hold no token.
-    if (mine.length === 0 && !shared.look(path)) await put(path, path, () => disk.read(path));
+    if (mine.length > 0 || shared.look(path)) return;
+    await locked(path, async () => {
+      if (!shared.look(path)) await put(path, path, disk.read(path));
+    });
   };
 
   return async () => {
+    patience = LOCK_PATIENCE;
     for (const { path, signature } of list()) {
       if (taken.get(path) === signature) continue;
       try {
@@ -91,6 +105,7 @@ export function createTakeIn(parts: TakeInParts): TakeIn {
         // Redis is away, or another machine was faster: the next look tells.
         if (!(error instanceof FileError)) throw error;
         log.debug('SCAN', `${path}: is not shared yet: ${error.message}`, { file: path });
+        if (error.code === 'EREDIS') return;
       }
     }
   };
