@@ -47,7 +47,8 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
     const there = tokenIn(now.document, token) ?? (token.wanted && notYetThere(token.wanted));
     if (!there || !same(there, token)) {
       await room.release();
-      return 'superseded';
+      // A save that was said to have failed, as its answer was lost, may have been made.
+      return there && holds(there, update) ? named(there, token) : 'superseded';
     }
     const next = formatOf(token.file, now.document).update(now.document, token.at, update);
     await room.fill(rewrite(now.text.replace(/^\uFEFF/, ''), now.document, next));
@@ -122,6 +123,12 @@ function withFields(
 /** Whether the store still holds what was spent: the refresh token, or the access token where there is none. */
 function same(there: Token, spent: Token): boolean {
   return spent.refresh ? equal(there.refresh, spent.refresh) : equal(there.access, spent.access);
+}
+
+/** Whether it is what these tokens have made of it. */
+function holds({ access, refresh }: Token, { grant }: Update): boolean {
+  if (!grant.access && !grant.refresh) return false;
+  return (!grant.access || equal(access, grant.access)) && (!grant.refresh || equal(refresh, grant.refresh));
 }
 
 function equal(a: Secret | null, b: Secret | null): boolean {
