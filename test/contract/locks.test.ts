@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/adapters/clock.js';
+import { sha256 } from '../../src/adapters/digest.js';
+import { linkLocks } from '../../src/adapters/locks/link-locks.js';
+import { sharedLocks } from '../../src/adapters/redis/shared-locks.js';
+import type { Clock } from '../../src/ports/clock.js';
+import { FileError } from '../../src/ports/files.js';
+import type { Lock, Locks } from '../../src/ports/locks.js';
+import { Line } from '../fixtures/line.js';
+import { linkTo } from '../fixtures/redis-link.js';
+import { REDIS, RedisServer } from '../fixtures/redis-server.js';
+import { Root } from '../fixtures/root.js';
+
+const NAME = 'a token: with/awkward characters';
+
+/** Gives one lock keeper after the other, of the same locks. */
+type Open = () => Promise<() => Promise<Locks>>;
+
+const onDisk: Open = async () => {
+  const root = new Root();
+  return async () => linkLocks(root.full('.locks'), systemClock, sha256);
+};
+
+interface Told {
+  readonly clock?: Clock;
+  readonly acquired?: () => Promise<void>;
+  readonly isAsking?: boolean;
+}
+
+async function locksAt(environment: Record<string, string>, told: Told = {}): Promise<Locks> {
+  const { clock = systemClock, acquired = async () => undefined, isAsking = false } = told;
+  const link = await linkTo(environment);
+  return sharedLocks(link, 'made-up:', clock, { acquired, isAsking: async () => isAsking, awayPatience: 5 });
+}
+
+const inRedis: Open = async () => {
+  const redis = await RedisServer.start();
+  return () => locksAt(redis.environment);
+};
+
+async function taken(locks: Locks, patience = 10): Promise<Lock> {
+  const lock = await locks.acquire(NAME, patience);
+  if (!lock) throw new Error('was not given');
+  return lock;
+}
+
+describe.each([
+  ['links on disk', onDisk, true],
+  ['leases in Redis', inRedis, REDIS],
+] as const)('%s', (name, open, isThere) => {
+  describe.skipIf(!isThere)(isThere ? 'keep locks' : `redis-server is not installed: ${name} are not tried`, () => {
+    test('that one has at a time, and the next one when it is given back', async () => {
+      const keeper = await open();
+      const [mine, theirs] = [await keeper(), await keeper()];
+      const lock = await taken(mine);
+      expect(lock.lost).toBe(false);
+      expect(await theirs.acquire(NAME, 0.2)).toBe(null);
+      expect(await mine.acquire(NAME, 0.2)).toBe(null);
+      const waiting = taken(theirs);
+      await lock.release();
+      const next = await waiting;
+      expect(next.lost).toBe(false);
+      expect(await mine.acquire(NAME, 0)).toBe(null);
+      await next.release();
+    });
+
+    test('each by its name', async () => {
+      const locks = await (await open())();
+      const lock = await taken(locks);
+      const other = await locks.acquire('another', 0.2);
+      expect(other).not.toBe(null);
+      await Promise.all([lock.release(), other?.release()]);
+    });
+
+    test('and many at once get their turns', async () => {
+      const keeper = await open();
+      const keepers = await Promise.all([keeper(), keeper(), keeper()]);
+      let inside = 0;
+      let most = 0;
+      const turn = async (locks: Locks): Promise<void> => {
+        const lock = await taken(locks, 30);
+        inside += 1;
+        most = Math.max(most, inside);
+        await systemClock.sleep(0.002);
+        inside -= 1;
+        await lock.release();
+      };
+      await Promise.all([...keepers, ...keepers, ...keepers].map(turn));
+      expect(most).toBe(1);
+    });
+  });
+});
+
+describe.skipIf(!REDIS)('leases in Redis', () => {
+  const key = `made-up:shared:lock:${NAME}`;
+
+  test('are lost with their time, by either clock', async () => {
+    const redis = await RedisServer.start();
+    const ahead = { steady: 0, wall: 0 };
+    const clock = {
+      ...systemClock,
+      monotonic: () => systemClock.monotonic() + ahead.steady,
+      now: () => systemClock.now() + ahead.wall,
+    };
+    const lock = await taken(await locksAt(redis.environment, { clock }));
+    Object.assign(ahead, { steady: 80, wall: 80 });
+    expect(lock.lost).toBe(false);
+    Object.assign(ahead, { steady: 91, wall: 80 });
+    expect(lock.lost).toBe(true);
+    // The machine has slept: its steady clock has not noticed.
+    Object.assign(ahead, { steady: 0, wall: 91 });
+    expect(lock.lost).toBe(true);
+    await lock.release();
+  });
+
+  test('whose holder is gone are free at once, but where it may be asking', async () => {
+    const redis = await RedisServer.start();
+    const lines = [await Line.to(redis.port), await Line.to(redis.port)] as const;
+    const url = redis.environment.REDIS_URL ?? '';
+    const [first, second] = [
+      await locksAt({ REDIS_URL: lines[0].through(url) }),
+      await locksAt({ REDIS_URL: lines[1].through(url) }),
+    ];
+    const lock = await taken(first);
+    lines[0].cut();
+    await expect.poll(() => lock.lost).toBe(true);
+    const third = await locksAt(redis.environment, { isAsking: true });
+    expect(await third.acquire(NAME, 5)).toBe(null);
+    const next = await taken(second);
+    // It comes back, and takes nothing away.
+    await lines[0].mend();
+    await lock.release();
+    expect(await third.acquire(NAME, 0.5)).toBe(null);
+    expect(next.lost).toBe(false);
+    expect(lock.lost).toBe(true);
+  });
+
+  test('of a holder that comes back soon stay with it', async () => {
+    const redis = await RedisServer.start();
+    const line = await Line.to(redis.port);
+    const lock = await taken(await locksAt({ REDIS_URL: line.through(redis.environment.REDIS_URL ?? '') }));
+    const waiting = (await locksAt(redis.environment)).acquire(NAME, 6);
+    line.cut();
+    await expect.poll(() => lock.lost).toBe(true);
+    await line.mend();
+    await expect.poll(() => lock.lost, { timeout: 5000 }).toBe(false);
+    expect(await waiting).toBe(null);
+    await lock.release();
+  });
+
+  test('that Redis has lost are taken again by their holders, who send nothing more', async () => {
+    const redis = await RedisServer.start();
+    const [first, second] = [await locksAt(redis.environment), await locksAt(redis.environment)];
+    const lock = await taken(first);
+    await redis.stop();
+    redis.empty();
+    await redis.restart();
+    expect(await second.acquire(NAME, 5)).toBe(null);
+    expect(lock.lost).toBe(true);
+    await lock.release();
+    await (await taken(second)).release();
+  });
+
+  test('are given back although Redis was away, and leave nothing behind when nobody got them', async () => {
+    const redis = await RedisServer.start();
+    const locks = await locksAt(redis.environment);
+    const lock = await taken(locks);
+    await redis.stop();
+    await lock.release();
+    await expect(locks.acquire(NAME, 0.3)).rejects.toBeInstanceOf(FileError);
+    await redis.restart();
+    await expect.poll(() => redis.ask('EXISTS', key), { timeout: 10_000 }).toBe(0);
+  });
+
+  test('are given back when what comes with them cannot be had', async () => {
+    const redis = await RedisServer.start();
+    const acquired = async () => {
+      throw new FileError('EREDIS', 'cannot be reached');
+    };
+    const locks = await locksAt(redis.environment, { acquired });
+    await expect(locks.acquire(NAME, 10)).rejects.toBeInstanceOf(FileError);
+    expect(await redis.ask('EXISTS', key)).toBe(0);
+  });
+});
