@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { lutimesSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import type { Step } from '../../src/work/refresh.js';
 import { PACKAGE_ROOT } from '../fixtures/app.js';
 import { FaultServer, type Temper } from '../fixtures/fault-server.js';
 import { run } from '../fixtures/program.js';
+import { REDIS, RedisServer } from '../fixtures/redis-server.js';
 import { Root } from '../fixtures/root.js';
 
 const FILE = '.oauth-tokens/fault-thing-egress.json';
@@ -32,8 +34,9 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function killedAt(step: Step, root: Root): Promise<void> {
-  const dying = spawn(process.execPath, [child, root.path, step, PACKAGE_ROOT], { stdio: 'ignore' });
+async function killedAt(step: Step, root: Root, environment: Record<string, string> = {}): Promise<void> {
+  const env = { ...process.env, ...environment };
+  const dying = spawn(process.execPath, [child, root.path, step, PACKAGE_ROOT], { stdio: 'ignore', env });
   expect(await once(dying, 'exit')).toEqual([null, 'SIGKILL']);
 }
 
@@ -124,3 +127,33 @@ test('a lock of a machine that died while it shared the folder: free once it is 
   expect(await run(root.path, ['--once'])).toMatchObject({ code: 0 });
   expect(root.json(FILE).refresh_token).toBe(server.newest);
 });
+
+test.skipIf(!REDIS)(
+  'killed at each step while another machine shares the token: that one goes on with it, and spends no other',
+  { timeout: 90_000 },
+  async () => {
+    const redis = await RedisServer.start();
+    const ends = ROWS.map(async ({ step, kept }) => {
+      const server = await FaultServer.start();
+      server.temper = 'graceful';
+      const environment = {
+        ...redis.environment,
+        REDIS_NAMESPACE: `${step}:`,
+        REDIS_SHARED: 'true',
+        TOKEN_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+      };
+      const [dying, other] = [new Root(), new Root()];
+      dying.write(FILE, server.file());
+      await killedAt(step, dying, environment);
+      const asked = server.asked.length;
+      const { stderr } = await run(other.path, ['--once'], environment);
+      const { stdout } = await run(other.path, ['token', 'fault-thing'], environment);
+      const isNewest = stdout === `${server.newest.replace('refresh', 'access')}\n`;
+      const row = { step, before: asked, after: server.asked.length - asked, kept, stderr, isNewest };
+      return { ...row, reuses: server.reuses.length };
+    });
+    expect(await Promise.all(ends)).toEqual(
+      ROWS.map((row) => ({ ...row, stderr: '', isNewest: true, reuses: row.step === 'answered' ? 1 : 0 })),
+    );
+  },
+);

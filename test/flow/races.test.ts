@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { FaultServer, type Temper } from '../fixtures/fault-server.js';
+import { randomFrom } from '../fixtures/random.js';
 import { Root } from '../fixtures/root.js';
 import { ownerOfPort } from '../fixtures/socket-owner.js';
 
@@ -14,17 +15,6 @@ const PROGRAM = process.env.RACE_PROGRAM ?? fileURLToPath(new URL('../../dist/ma
 
 const FILE = '.oauth-tokens/fault-thing-egress.json';
 const NAME = 'fault-thing';
-
-/** Mulberry32: the same numbers for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 

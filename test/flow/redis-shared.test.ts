@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { FaultServer } from '../fixtures/fault-server.js';
 import { run, start, until } from '../fixtures/program.js';
-import { RedisServer } from '../fixtures/redis-server.js';
+import { REDIS, RedisServer } from '../fixtures/redis-server.js';
 import { define, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
 
@@ -26,32 +26,35 @@ const authorizationIn = (root: Root): string | undefined => {
   return root.json('.oauth-tokens/mcp.json').mcpServers.thing?.headers.Authorization;
 };
 
-test('a machine without files has every token, and follows each refresh of another at once', async () => {
-  const redis = await RedisServer.start();
-  const server = await FaultServer.start();
-  const [first, second] = [machine(), machine()];
-  first.write(FILE, server.file({ expires_at: 4_000_000_000 }));
-  const environment = shared(redis, key());
-  start(first.path, [], environment);
-  await until(() => authorizationIn(first) === 'Bearer made-up-access-00001', 'the first machine');
-  start(second.path, [], environment);
-  await until(() => authorizationIn(second) === 'Bearer made-up-access-00001', 'the second machine');
-  expect(second.has(FILE)).toBe(false);
+test.skipIf(!REDIS)(
+  'a machine without files has every token, and follows each refresh of another at once',
+  async () => {
+    const redis = await RedisServer.start();
+    const server = await FaultServer.start();
+    const [first, second] = [machine(), machine()];
+    first.write(FILE, server.file({ expires_at: 4_000_000_000 }));
+    const environment = shared(redis, key());
+    start(first.path, [], environment);
+    await until(() => authorizationIn(first) === 'Bearer made-up-access-00001', 'the first machine');
+    start(second.path, [], environment);
+    await until(() => authorizationIn(second) === 'Bearer made-up-access-00001', 'the second machine');
+    expect(second.has(FILE)).toBe(false);
 
-  expect(await run(second.path, ['refresh', 'fault-thing'], environment)).toMatchObject({ code: 0, stderr: '' });
-  expect(server.asked).toHaveLength(1);
-  for (const root of [first, second])
-    await until(() => authorizationIn(root) === 'Bearer made-up-access-00002', 'it', 2);
-  expect((await run(first.path, ['token', 'fault-thing'], environment)).stdout).toBe('made-up-access-00002\n');
-  // What this machine had on its disk stays as it was, and is not taken for something newer at the next start.
-  expect(first.json(FILE).refresh_token).toBe('made-up-refresh-00001');
+    expect(await run(second.path, ['refresh', 'fault-thing'], environment)).toMatchObject({ code: 0, stderr: '' });
+    expect(server.asked).toHaveLength(1);
+    for (const root of [first, second])
+      await until(() => authorizationIn(root) === 'Bearer made-up-access-00002', 'it', 2);
+    expect((await run(first.path, ['token', 'fault-thing'], environment)).stdout).toBe('made-up-access-00002\n');
+    // What this machine had on its disk stays as it was, and is not taken for something newer at the next start.
+    expect(first.json(FILE).refresh_token).toBe('made-up-refresh-00001');
 
-  const stored = JSON.stringify(await redis.ask('HGETALL', 'annika:shared:documents'));
-  expect(stored).not.toContain('made-up');
-  for (const root of [first, second]) expect(root.text('token_refresher.log')).not.toContain('made-up');
-});
+    const stored = JSON.stringify(await redis.ask('HGETALL', 'annika:shared:documents'));
+    expect(stored).not.toContain('made-up');
+    for (const root of [first, second]) expect(root.text('token_refresher.log')).not.toContain('made-up');
+  },
+);
 
-test('many at once refresh it once, and spend nothing twice', async () => {
+test.skipIf(!REDIS)('many at once refresh it once, and spend nothing twice', async () => {
   const redis = await RedisServer.start();
   const server = await FaultServer.start();
   server.delay = 100;
@@ -68,83 +71,98 @@ test('many at once refresh it once, and spend nothing twice', async () => {
   expect(server.reuses).toEqual([]);
 });
 
-test('a holder that was killed is followed within seconds; one that was paused overwrites nothing newer', async () => {
-  const redis = await RedisServer.start();
-  const server = await FaultServer.start();
-  server.temper = 'graceful';
-  const environment = shared(redis, key());
-  const [first, second] = [machine(), machine()];
-  first.write(FILE, server.file());
-  await run(first.path, ['import-env'], environment);
-  server.delay = 3000;
-  const killed = start(first.path, ['refresh', 'fault-thing'], environment);
-  await until(() => server.asked.length === 1, 'its request');
-  killed.process.kill('SIGKILL');
-  server.delay = 0;
-  expect(await run(second.path, ['refresh', 'fault-thing'], environment)).toMatchObject({ code: 0 });
-  const { stdout } = await run(second.path, ['token', 'fault-thing'], environment);
-  expect(server.asked).toHaveLength(2);
+test.skipIf(!REDIS)(
+  'a holder that was killed is followed within seconds; one that was paused overwrites nothing newer',
+  async () => {
+    const redis = await RedisServer.start();
+    const server = await FaultServer.start();
+    server.temper = 'graceful';
+    const environment = shared(redis, key());
+    const [first, second] = [machine(), machine()];
+    first.write(FILE, server.file());
+    await run(first.path, ['import-env'], environment);
+    server.delay = 3000;
+    const killed = start(first.path, ['refresh', 'fault-thing'], environment);
+    await until(() => server.asked.length === 1, 'its request');
+    killed.process.kill('SIGKILL');
+    server.delay = 0;
+    expect(await run(second.path, ['refresh', 'fault-thing'], environment)).toMatchObject({ code: 0 });
+    const { stdout } = await run(second.path, ['token', 'fault-thing'], environment);
+    expect(server.asked).toHaveLength(2);
 
-  // Paused while its answer is under way, for longer than its lease: as if 90 s had gone by.
-  server.delay = 300;
-  const paused = start(first.path, ['refresh', 'fault-thing', '--force'], environment);
-  await until(() => server.asked.length === 3, 'its request');
-  paused.process.kill('SIGSTOP');
-  await redis.ask('DEL', 'annika:shared:lock:fault-thing');
-  server.delay = 0;
-  expect(await run(second.path, ['refresh', 'fault-thing', '--force'], environment)).toMatchObject({ code: 0 });
-  const newest = (await run(second.path, ['token', 'fault-thing'], environment)).stdout;
-  expect(newest).not.toBe(stdout);
-  paused.process.kill('SIGCONT');
-  await paused.ended;
-  expect((await run(second.path, ['token', 'fault-thing'], environment)).stdout).toBe(newest);
-});
+    // Paused while its answer is under way, for longer than its lease: as if 90 s had gone by.
+    server.delay = 300;
+    const paused = start(first.path, ['refresh', 'fault-thing', '--force'], environment);
+    await until(() => server.asked.length === 3, 'its request');
+    paused.process.kill('SIGSTOP');
+    await redis.ask('DEL', 'annika:shared:lock:fault-thing');
+    server.delay = 0;
+    expect(await run(second.path, ['refresh', 'fault-thing', '--force'], environment)).toMatchObject({ code: 0 });
+    const newest = (await run(second.path, ['token', 'fault-thing'], environment)).stdout;
+    expect(newest).not.toBe(stdout);
+    paused.process.kill('SIGCONT');
+    await paused.ended;
+    expect((await run(second.path, ['token', 'fault-thing'], environment)).stdout).toBe(newest);
+  },
+);
 
-test('Redis away: tokens in hand are served, nothing is spent, and what was saved comes back with it', async () => {
-  const redis = await RedisServer.start();
-  const server = await FaultServer.start();
-  const environment = { ...shared(redis, key()), TOKEN_REFRESH_FLOOR: '0' };
-  const root = machine();
-  root.write(FILE, server.file({ expires_at: Date.now() / 1000 + 3600, expires_in: 3600 }));
-  start(root.path, [], environment);
-  await until(() => authorizationIn(root) === 'Bearer made-up-access-00001', 'the daemon');
-  await redis.stop();
-  await until(() => root.text('token_refresher.log').includes('Redis cannot be reached'), 'the word of it');
-  const asked = await run(root.path, ['refresh', 'fault-thing', '--force'], environment);
-  expect(asked.code).not.toBe(0);
-  expect(server.asked).toHaveLength(0);
-  expect(authorizationIn(root)).toBe('Bearer made-up-access-00001');
-  await redis.restart();
-  await until(() => root.text('token_refresher.log').includes('can be reached again'), 'the word of its return');
-  // Emptied, it is given back what this machine has in hand.
-  await redis.ask('FLUSHALL');
-  await redis.restart();
-  await expect.poll(() => redis.ask('HLEN', 'annika:shared:documents'), { timeout: 10_000 }).toBeGreaterThan(0);
-  expect(await run(root.path, ['refresh', 'fault-thing', '--force'], environment)).toMatchObject({ code: 0 });
-  await until(() => authorizationIn(root) === 'Bearer made-up-access-00002', 'the new token');
-});
+test.skipIf(!REDIS)(
+  'Redis away: tokens in hand are served, nothing is spent, and what was saved comes back with it',
+  async () => {
+    const redis = await RedisServer.start();
+    const server = await FaultServer.start();
+    const environment = { ...shared(redis, key()), TOKEN_REFRESH_FLOOR: '0' };
+    const root = machine();
+    root.write(FILE, server.file({ expires_at: Date.now() / 1000 + 3600, expires_in: 3600 }));
+    start(root.path, [], environment);
+    await until(() => authorizationIn(root) === 'Bearer made-up-access-00001', 'the daemon');
+    await redis.stop();
+    await until(() => root.text('token_refresher.log').includes('Redis cannot be reached'), 'the word of it');
+    const asked = await run(root.path, ['refresh', 'fault-thing', '--force'], environment);
+    expect(asked.code).not.toBe(0);
+    expect(server.asked).toHaveLength(0);
+    expect(authorizationIn(root)).toBe('Bearer made-up-access-00001');
+    await redis.restart();
+    await until(() => root.text('token_refresher.log').includes('can be reached again'), 'the word of its return');
+    // Emptied, it is given back what this machine has in hand.
+    await redis.ask('FLUSHALL');
+    await redis.restart();
+    await expect.poll(() => redis.ask('HLEN', 'annika:shared:documents'), { timeout: 10_000 }).toBeGreaterThan(0);
+    expect(await run(root.path, ['refresh', 'fault-thing', '--force'], environment)).toMatchObject({ code: 0 });
+    await until(() => authorizationIn(root) === 'Bearer made-up-access-00002', 'the new token');
+  },
+);
 
-test('keys are rotated with several at once; another key reads nothing and destroys nothing', async () => {
-  const redis = await RedisServer.start();
-  const server = await FaultServer.start();
-  const root = machine();
-  root.write(FILE, server.file({ expires_at: 4_000_000_000 }));
-  const [old, fresh] = [key(), key()];
-  await run(root.path, ['import-env'], shared(redis, old));
-  const other = machine();
-  expect(await run(other.path, ['token', 'fault-thing'], shared(redis, `${fresh},${old}`))).toMatchObject({ code: 0 });
-  expect(await run(other.path, ['refresh', 'fault-thing'], shared(redis, `${fresh},${old}`))).toMatchObject({
-    code: 0,
-  });
-  // From now on it lies there under the first key.
-  expect((await run(other.path, ['token', 'fault-thing'], shared(redis, fresh))).stdout).toBe('made-up-access-00002\n');
-  const stranger = await run(root.path, ['validate'], shared(redis, key()));
-  expect(stranger.code).toBe(1);
-  expect(stranger.stdout + stranger.stderr).toMatch(
-    /fault-thing-egress\.json: .*is encrypted with the key [0-9a-f]{8}, which TOKEN_ENCRYPTION_KEY does not have/,
-  );
-  expect((await run(other.path, ['token', 'fault-thing'], shared(redis, fresh))).stdout).toBe('made-up-access-00002\n');
-});
+test.skipIf(!REDIS)(
+  'keys are rotated with several at once; another key reads nothing and destroys nothing',
+  async () => {
+    const redis = await RedisServer.start();
+    const server = await FaultServer.start();
+    const root = machine();
+    root.write(FILE, server.file({ expires_at: 4_000_000_000 }));
+    const [old, fresh] = [key(), key()];
+    await run(root.path, ['import-env'], shared(redis, old));
+    const other = machine();
+    expect(await run(other.path, ['token', 'fault-thing'], shared(redis, `${fresh},${old}`))).toMatchObject({
+      code: 0,
+    });
+    expect(await run(other.path, ['refresh', 'fault-thing'], shared(redis, `${fresh},${old}`))).toMatchObject({
+      code: 0,
+    });
+    // From now on it lies there under the first key.
+    expect((await run(other.path, ['token', 'fault-thing'], shared(redis, fresh))).stdout).toBe(
+      'made-up-access-00002\n',
+    );
+    const stranger = await run(root.path, ['validate'], shared(redis, key()));
+    expect(stranger.code).toBe(1);
+    expect(stranger.stdout + stranger.stderr).toMatch(
+      /fault-thing-egress\.json: .*is encrypted with the key [0-9a-f]{8}, which TOKEN_ENCRYPTION_KEY does not have/,
+    );
+    expect((await run(other.path, ['token', 'fault-thing'], shared(redis, fresh))).stdout).toBe(
+      'made-up-access-00002\n',
+    );
+  },
+);
 
 test.each([
   [{ REDIS_SHARED: '1' }, 'set REDIS_URL or REDIS_HOST'],

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { FaultServer } from '../fixtures/fault-server.js';
 import { run, start, until } from '../fixtures/program.js';
-import { RedisServer } from '../fixtures/redis-server.js';
+import { REDIS, REDIS_TLS, RedisServer } from '../fixtures/redis-server.js';
 import { Root } from '../fixtures/root.js';
 
 const SOON = 4_000_000_000;
@@ -17,9 +17,13 @@ function twoTokens(root: Root): void {
   root.write('.oauth-tokens/old.json', { access_token: 'made-up-old', scope: 'old', expires_at: 1 });
 }
 
-test.each([{ tls: false }, { tls: true }])('tokens stand under their keys until they expire, %j', async (manner) => {
+test.for([
+  { tls: false, isThere: REDIS },
+  { tls: true, isThere: REDIS_TLS },
+])('tokens stand under their keys until they expire, %j', async ({ tls, isThere }, { skip }) => {
+  if (!isThere) skip('redis-server, or openssl for its certificate, is not installed');
   const root = new Root();
-  const redis = await RedisServer.start(manner);
+  const redis = await RedisServer.start({ tls });
   twoTokens(root);
   const { code, stderr } = await run(root.path, ['--once'], redis.environment);
   expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('old: expired') });
@@ -37,51 +41,57 @@ test.each([{ tls: false }, { tls: true }])('tokens stand under their keys until 
   expect(root.text('token_refresher.log')).not.toContain('made-up');
 });
 
-test('a refresh, a new token and one that is removed follow at once; the set is cleaned of what expired', async () => {
-  const root = new Root();
-  const redis = await RedisServer.start();
-  const server = await FaultServer.start();
-  await redis.ask('SADD', ACTIVE, 'annika:tokens:agent:of-another-time', 'other:tokens:agent:x');
-  root.write('.oauth-tokens/thing.json', { ...server.file({ scope: 'thing' }) });
-  start(root.path, [], { ...redis.environment, REDIS_NAMESPACE: 'mine:' });
-  const key = 'mine:tokens:agent:thing';
-  const value = () => redis.ask<string | null>('GET', key).then((text) => (text === null ? null : JSON.parse(text)));
-  await expect.poll(value, { timeout: 5000 }).toMatchObject({
-    token: 'made-up-access-00002',
-    refresh_count: 1,
-    last_refreshed: expect.any(Number),
-  });
-  root.write('.oauth-tokens/second.json', { access_token: 'made-up-second', expires_at: SOON });
-  await expect.poll(() => redis.ask('SMEMBERS', 'mine:tokens:active')).toHaveLength(2);
-  root.remove('.oauth-tokens/second.json');
-  await expect.poll(() => redis.ask('SMEMBERS', 'mine:tokens:active')).toEqual([key]);
-  expect(await redis.ask('EXISTS', 'mine:tokens:agent:second')).toBe(0);
-  // Another namespace is another's.
-  expect(await redis.ask('SMEMBERS', ACTIVE)).toHaveLength(2);
-});
+test.skipIf(!REDIS)(
+  'a refresh, a new token and one that is removed follow at once; the set is cleaned of what expired',
+  async () => {
+    const root = new Root();
+    const redis = await RedisServer.start();
+    const server = await FaultServer.start();
+    await redis.ask('SADD', ACTIVE, 'annika:tokens:agent:of-another-time', 'other:tokens:agent:x');
+    root.write('.oauth-tokens/thing.json', { ...server.file({ scope: 'thing' }) });
+    start(root.path, [], { ...redis.environment, REDIS_NAMESPACE: 'mine:' });
+    const key = 'mine:tokens:agent:thing';
+    const value = () => redis.ask<string | null>('GET', key).then((text) => (text === null ? null : JSON.parse(text)));
+    await expect.poll(value, { timeout: 5000 }).toMatchObject({
+      token: 'made-up-access-00002',
+      refresh_count: 1,
+      last_refreshed: expect.any(Number),
+    });
+    root.write('.oauth-tokens/second.json', { access_token: 'made-up-second', expires_at: SOON });
+    await expect.poll(() => redis.ask('SMEMBERS', 'mine:tokens:active')).toHaveLength(2);
+    root.remove('.oauth-tokens/second.json');
+    await expect.poll(() => redis.ask('SMEMBERS', 'mine:tokens:active')).toEqual([key]);
+    expect(await redis.ask('EXISTS', 'mine:tokens:agent:second')).toBe(0);
+    // Another namespace is another's.
+    expect(await redis.ask('SMEMBERS', ACTIVE)).toHaveLength(2);
+  },
+);
 
-test('Redis away: everything goes on, health says so, and what was missed is published when it is back', async () => {
-  const root = new Root();
-  const redis = await RedisServer.start();
-  await redis.stop();
-  twoTokens(root);
-  start(root.path, ['--api', 'unix:api.sock', '--api-open'], redis.environment);
-  await until(() => root.has('.oauth-tokens/mcp.json') && root.has('api.sock'), 'the daemon');
-  const health = () => getUnix(root.full('api.sock'), '/api/tokens/health');
-  expect(await health()).toMatchObject({
-    status: 503,
-    body: { status: 'unhealthy', redis_connected: false, active_token_count: 2 },
-  });
-  const served = await getUnix(root.full('api.sock'), `/api/tokens/${encodeURIComponent(GRAPH)}`);
-  expect(served).toMatchObject({ status: 200, body: { token: 'made-up-agent', expires_on: SOON, scope: GRAPH } });
-  await redis.restart();
-  await expect.poll(() => redis.ask('EXISTS', AGENT_KEY), { timeout: 10_000 }).toBe(1);
-  await expect.poll(health).toMatchObject({ status: 200, body: { status: 'healthy', redis_connected: true } });
-  await redis.ask('FLUSHALL');
-  await redis.restart();
-  await expect.poll(() => redis.ask('EXISTS', USER_KEY), { timeout: 10_000 }).toBe(1);
-  expect(root.text('token_refresher.log')).toContain('Redis cannot be reached: it refuses connections');
-});
+test.skipIf(!REDIS)(
+  'Redis away: everything goes on, health says so, and what was missed is published when it is back',
+  async () => {
+    const root = new Root();
+    const redis = await RedisServer.start();
+    await redis.stop();
+    twoTokens(root);
+    start(root.path, ['--api', 'unix:api.sock', '--api-open'], redis.environment);
+    await until(() => root.has('.oauth-tokens/mcp.json') && root.has('api.sock'), 'the daemon');
+    const health = () => getUnix(root.full('api.sock'), '/api/tokens/health');
+    expect(await health()).toMatchObject({
+      status: 503,
+      body: { status: 'unhealthy', redis_connected: false, active_token_count: 2 },
+    });
+    const served = await getUnix(root.full('api.sock'), `/api/tokens/${encodeURIComponent(GRAPH)}`);
+    expect(served).toMatchObject({ status: 200, body: { token: 'made-up-agent', expires_on: SOON, scope: GRAPH } });
+    await redis.restart();
+    await expect.poll(() => redis.ask('EXISTS', AGENT_KEY), { timeout: 10_000 }).toBe(1);
+    await expect.poll(health).toMatchObject({ status: 200, body: { status: 'healthy', redis_connected: true } });
+    await redis.ask('FLUSHALL');
+    await redis.restart();
+    await expect.poll(() => redis.ask('EXISTS', USER_KEY), { timeout: 10_000 }).toBe(1);
+    expect(root.text('token_refresher.log')).toContain('Redis cannot be reached: it refuses connections');
+  },
+);
 
 test.each([
   [{ REDIS_URL: 'localhost:6379' }, 'REDIS_URL: is not a URL of Redis'],
