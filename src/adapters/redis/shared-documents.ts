@@ -101,14 +101,15 @@ export function sharedDocuments(link: RedisLink, cipher: Cipher, namespace: stri
         if (text) take(path, storedIn(text) ?? { mark: marks.get(path) ?? NO_MARK, locked: text });
       }
     }
+    if (news.length > 0) {
+      void remember();
+      for (const listener of listeners) listener();
+    }
     // A Redis that came back with less than it had is given back what has been seen there.
     for (const [path, kept] of copy) {
       const there = marks.get(path) ?? NO_MARK;
       if (there === NO_MARK || isLater(kept.mark, there)) await save(path, there, kept);
     }
-    if (news.length === 0) return;
-    void remember();
-    for (const listener of listeners) listener();
   };
 
   let pulling: Promise<void> | null = null;
@@ -155,9 +156,14 @@ export function sharedDocuments(link: RedisLink, cipher: Cipher, namespace: stri
     return kept ? { path, kind: 'file', signature: kept.mark, size: kept.text?.length ?? 0 } : null;
   };
 
+  let again: NodeJS.Timeout | null = null;
   const follow = (): void => {
-    // Without a connection, the next one begins it anew.
-    pull().catch(() => link.connected && setTimeout(follow, PULL_AGAIN_AFTER_MS).unref());
+    if (again) clearTimeout(again);
+    again = null;
+    pull().catch(() => {
+      // Without a connection, the next one begins it anew.
+      if (link.connected) again ??= setTimeout(follow, PULL_AGAIN_AFTER_MS).unref();
+    });
   };
   link.subscribe(channel, follow);
   link.onConnected(follow);
