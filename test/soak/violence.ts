@@ -120,8 +120,9 @@ export async function disturb({ tokens, lasts, seed, calm, lifetime, late }: Man
       figures.oldestInCalm = Math.max(figures.oldestInCalm, worst.over);
       if (worst.over > late) {
         const old = seen.filter(({ over }) => over > late).length;
-        const what = `${worst.where} by ${worst.over.toFixed(1)} s`;
-        figures.failures.push(`${old} too old in calm, ${what}`);
+        const last = disturbances.reduce((a, b) => (b.until > a.until ? b : a));
+        const after = `${(from - last.until).toFixed(1)} s after a ${last.kind}`;
+        figures.failures.push(`${old} too old ${after}: ${worst.where} by ${worst.over.toFixed(1)} s`);
       }
     } else figures.oldestWhenDisturbed = Math.max(figures.oldestWhenDisturbed, worst.over);
   };
