@@ -47,7 +47,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
   ])('%s: nothing ends or hangs, and what was in hand is served', async (_, ...commands) => {
     const { redis, machines } = await site(LATER);
     const [first, second] = machines;
-    await call(first, 'status');
+    await call(first, 'import-env');
     await redis.ask('DEL', DOCUMENTS, GENERATIONS);
     for (const command of commands) await redis.ask(...command);
     const { code, stdout, stderr } = await call(second, 'status');
@@ -61,7 +61,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
   test('a server that answers nothing: calls end, and spend nothing', async () => {
     const { redis, server, machines } = await site(LATER);
     const [first] = machines;
-    await call(first, 'status');
+    await call(first, 'import-env');
     redis.signal('SIGSTOP');
     const refused = await call(first, 'refresh', 'fault-thing', '--force');
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('Redis, which cannot be reached') });
@@ -102,7 +102,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
     ['OOM', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0']],
   ])('%s: nothing is spent, the reason is told, and it goes on when it is over', async (reason, begin, end) => {
     const { redis, server, machines } = await site(LATER);
-    await call(machines[0], 'status');
+    await call(machines[0], 'import-env');
     await redis.ask(...begin);
     const { code, stderr } = await call(machines[0], 'refresh', 'fault-thing', '--force');
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(`refuses it (${reason})`) });
@@ -114,7 +114,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
   test('a wrong password: nothing is spent, and none is told', async () => {
     const { redis, server, machines } = await site(LATER);
     const [first] = machines;
-    await call(first, 'status');
+    await call(first, 'import-env');
     const wrong = { ...first.environment, REDIS_URL: `redis://:made-up-wrong-password@localhost:${redis.port}` };
     const { code, stdout, stderr } = await run(first.root.path, ['refresh', 'fault-thing', '--force'], wrong);
     expect(code).toBe(1);
@@ -126,7 +126,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
   test('a machine that is cut off with a request under way: nobody else spends the same', async () => {
     const { server, machines } = await site(LATER);
     const [first, second] = machines;
-    await call(first, 'status');
+    await call(first, 'import-env');
     server.delay = 6000;
     const asking = start(first.root.path, ['refresh', 'fault-thing', '--force'], first.environment);
     await until(() => server.asked.length === 1, 'its request');
@@ -144,7 +144,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
   test('Redis comes back with nothing while a request is under way: nobody else spends the same', async () => {
     const { redis, server, machines } = await site(LATER);
     const [first, second] = machines;
-    await call(first, 'status');
+    await call(first, 'import-env');
     server.delay = 3000;
     second.start();
     await until(() => second.authorizations.size > 0, 'the other machine');
@@ -162,15 +162,15 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
   test('Redis comes back with nothing after all machines have ended: the newest that was seen counts', async () => {
     const { redis, server, machines } = await site(LATER);
     const [first, second, third] = machines;
-    await call(third, 'status');
-    await call(first, 'status');
+    await call(third, 'import-env');
+    await call(first, 'import-env');
     await call(second, 'refresh', 'fault-thing', '--force');
-    await call(first, 'status');
+    await call(first, 'import-env');
     await redis.stop();
     redis.empty();
     await redis.restart();
     // One that has seen an older state, and one whose file holds what was spent long ago.
-    await call(third, 'status');
+    await call(third, 'import-env');
     expect((await call(first, 'token', 'fault-thing')).stdout).toBe('made-up-access-00002\n');
     expect(await call(third, 'refresh', 'fault-thing', '--force')).toMatchObject({ code: 0 });
     expect(server.reuses).toEqual([]);
@@ -180,7 +180,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
     const { redis, machines } = await site(LATER);
     const [first, second, third] = machines;
     second.start();
-    await call(first, 'status');
+    await call(first, 'import-env');
     await until(() => second.authorizations.size > 0, 'the second machine');
     await redis.ask('DEL', DOCUMENTS);
     await call(first, 'refresh', 'fault-thing', '--force');
@@ -190,7 +190,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
   test('an old document under a new mark is not believed', async () => {
     const { redis, machines } = await site(LATER);
     const [first, second, third] = machines;
-    await call(first, 'status');
+    await call(first, 'import-env');
     const old = JSON.parse(await redis.ask('HGET', DOCUMENTS, FILE)) as { mark: string; locked: string };
     await call(second, 'refresh', 'fault-thing', '--force');
     const [, ...rest] = old.mark.split('.');
@@ -204,7 +204,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
   test('two namespaces know nothing of one another', async () => {
     const { machines } = await site(LATER);
     const [first, { root, environment }] = machines;
-    await call(first, 'status');
+    await call(first, 'import-env');
     const apart = await run(root.path, ['token', 'fault-thing'], { ...environment, REDIS_NAMESPACE: 'other:' });
     expect(apart).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('no token') });
   });
@@ -242,9 +242,9 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
     const asking = call(first, 'refresh', 'fault-thing');
     await until(() => server.asked.length === 1, 'its request');
     second.root.write(FILE, newer);
-    await call(second, 'status');
+    await call(second, 'import-env');
     expect(await asking).toMatchObject({ code: 0 });
-    await call(second, 'status');
+    await call(second, 'import-env');
     expect((await call(third, 'token', 'fault-thing')).stdout).toBe('made-up-newer\n');
   });
 
@@ -258,7 +258,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
     expect(await call(first, 'status')).toMatchObject({ code: 0 });
     expect(performance.now() - began).toBeLessThan(20_000);
     await redis.restart();
-    await call(first, 'status');
+    await call(first, 'import-env');
     expect((await call(machines[1], 'status')).stdout).toContain('more9');
   });
 
@@ -283,7 +283,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
       Object.assign(environment, client);
     }
     machines[0].root.write('.kroger_tokens.json', { user_tokens: Object.fromEntries(entries), last_updated: 1 });
-    await call(machines[0], 'status');
+    await call(machines[0], 'import-env');
     for (let round = 0; round < 3; round += 1) {
       const ends = users.flatMap((user) =>
         machines.map((machine) => call(machine, 'refresh', `kroger:${user}`, '--force')),
@@ -299,13 +299,13 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
 
   test('tokens that two machines bring at once: one of them is kept, whole', async () => {
     const { machines } = await site(LATER);
-    await call(machines[0], 'status');
+    await call(machines[0], 'import-env');
     const brought = machines.slice(0, 2).map(async ({ root, environment }, n) => {
       const text = JSON.stringify({
         access_token: `made-up-brought-${n}`,
         refresh_token: `made-up-brought-refresh-${n}`,
       });
-      return command(root, ['setup', '--name', 'fault-thing', '--json'], environment, text).ended;
+      return command(root, ['setup', '--name', 'fault-thing', '--json'], environment, { input: text }).ended;
     });
     for (const end of await Promise.all(brought)) expect(end).toMatchObject({ code: 0, stderr: '' });
     const { stdout } = await call(machines[2], 'token', 'fault-thing');
