@@ -74,7 +74,7 @@ said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 if command -v setsid >/dev/null; then detach=(setsid); else detach=(nohup); fi
 cd "$root"
-"${detach[@]}" node "$program" run --root "$root" ${replace[@]+"${replace[@]}"} "$@" </dev/null >/dev/null 2>"$said" &
+"${detach[@]}" node "$program" run --root "$root" ${replace[@]+"${replace[@]}"} "$@" </dev/null >"$said" 2>&1 &
 child=$!
 
 # The first cycle is the program's to bound; this only gives up on one that is stuck.
@@ -84,12 +84,13 @@ for _ in $(seq 1 600); do
     wait "$child" || code=$?
     cat "$said" >&2
     [ "$code" = 3 ] && exit 3
+    [ "$code" = 0 ] && exit 0 # --help, --once and the like have done what they are for
     fail "it ended with exit code $code; see the log" 1
   fi
   if found=$(summary "$child"); then
     echo "token-refresher started, PID $child, for $root"
     echo "$found"
-    echo "  stop:     node $program stop --root $root"
+    printf '  stop:     node %q stop --root %q\n' "$program" "$root"
     exit 0
   fi
   sleep 0.1

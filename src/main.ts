@@ -28,6 +28,9 @@ const terminal: Terminal = {
   color: process.stdout.isTTY === true && !process.env.NO_COLOR,
 };
 
+/** The command that was understood. */
+let asked: string | null = null;
+
 async function main(argv: readonly string[]): Promise<number> {
   const parsed = await parseCall(argv, version(), terminal.columns);
   if (parsed.kind === 'help') {
@@ -35,6 +38,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { command, words } = parsed;
+  asked = nameOf(command);
   const root = rootOf(parsed.flags, process.env);
   const environment = dotenvEnvironment(diskFiles(root), process.env);
   const running = command.asRunning && lockedInstance(root, systemClock).running() !== null;
@@ -117,6 +121,11 @@ async function leave(code: number): Promise<void> {
 
 main(process.argv.slice(2)).then(leave, (error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);
+  // Of settings that cannot be read a monitoring plugin says UNKNOWN; 2 would be CRITICAL.
+  if (error instanceof UsageError && asked === 'health') {
+    terminal.print(`UNKNOWN - ${message}`);
+    return leave(3);
+  }
   terminal.complain(`token-refresher: ${error instanceof UsageError ? message : message.split('\n')[0]}`);
   return leave(error instanceof UsageError ? 2 : 1);
 });

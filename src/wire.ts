@@ -196,7 +196,7 @@ export async function wire(on: Foundations): Promise<App> {
         ]);
       const ports = {
         discovery: sdkDiscovery(allowHttp),
-        registrations: registrationFiles(own, documents, sha256),
+        registrations: registrationFiles(own, documents, sha256, clock),
         loopback: loopbackServer,
         browser: desktopBrowser,
         secrets: loginSecrets,

@@ -1,13 +1,14 @@
 import { fileNameFor } from '../ground/file-name.js';
 import { isRecord } from '../ground/problem.js';
 import { secretOrNull } from '../ground/secret.js';
+import type { Clock } from '../ports/clock.js';
 import type { Digest } from '../ports/digest.js';
 import type { Documents } from '../ports/documents.js';
 import { FileError, type Files } from '../ports/files.js';
 import type { Registration, Registrations } from '../ports/login.js';
 
 /** `.token-refresher/registrations/ISSUER.json`, readable by the owner alone: a client may have a secret. */
-export function registrationFiles(files: Files, documents: Documents, digest: Digest): Registrations {
+export function registrationFiles(files: Files, documents: Documents, digest: Digest, clock: Clock): Registrations {
   const pathOf = (issuer: string): string => `.token-refresher/registrations/${fileNameFor(issuer, digest)}.json`;
   const read = (issuer: string): unknown => {
     try {
@@ -23,13 +24,15 @@ export function registrationFiles(files: Files, documents: Documents, digest: Di
       const found = read(issuer);
       if (!isRecord(found) || found.issuer !== issuer || typeof found.client_id !== 'string') return null;
       const expires = found.client_secret_expires_at;
-      if (typeof expires === 'number' && expires !== 0 && expires * 1000 <= Date.now()) return null;
+      const secretExpiresAt = typeof expires === 'number' ? expires : null;
+      if (secretExpiresAt !== null && secretExpiresAt <= clock.now()) return null;
       const method = found.token_endpoint_auth_method;
       return {
         issuer,
         clientId: found.client_id,
         clientSecret: secretOrNull(found.client_secret),
         authMethod: method === 'client_secret_basic' || method === 'client_secret_post' ? method : 'none',
+        secretExpiresAt,
         redirectUri: typeof found.redirect_uri === 'string' ? found.redirect_uri : null,
       };
     },
@@ -39,12 +42,13 @@ export function registrationFiles(files: Files, documents: Documents, digest: Di
   };
 }
 
-function asFile({ issuer, clientId, clientSecret, authMethod, redirectUri }: Registration): object {
+function asFile({ issuer, clientId, clientSecret, authMethod, secretExpiresAt, redirectUri }: Registration): object {
   return {
     issuer,
     client_id: clientId,
     ...(clientSecret && { client_secret: clientSecret.reveal() }),
     token_endpoint_auth_method: authMethod,
+    ...(secretExpiresAt !== null && { client_secret_expires_at: secretExpiresAt }),
     redirect_uri: redirectUri,
   };
 }

@@ -4,7 +4,7 @@ import { formatOf } from '../ground/formats/index.js';
 import { isRecord } from '../ground/problem.js';
 import type { Secret } from '../ground/secret.js';
 import type { Token } from '../ground/token.js';
-import { asWanted, firstContent, notYetThere } from '../ground/wanted.js';
+import { acquiredFor, asWanted, firstContent, notYetThere } from '../ground/wanted.js';
 import type { Documents } from '../ports/documents.js';
 import { FileError, type Files, type Reservation } from '../ports/files.js';
 import type { Locks } from '../ports/locks.js';
@@ -44,13 +44,15 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
   const save = async (token: Token, room: Reservation, update: Update): Promise<Token | 'superseded'> => {
     const now = present(token);
     if (!now) throw new FileError('EBUSY', 'is being written by another program');
-    const there = tokenIn(now.document, token) ?? (token.wanted && notYetThere(token.wanted));
+    const found = tokenIn(now.document, token);
+    const there = found ? named(found, token) : token.wanted && notYetThere(token.wanted);
     if (!there || !same(there, token)) {
       await room.release();
       // A save that was said to have failed, as its answer was lost, may have been made.
       return there && holds(there, update) ? named(there, token) : 'superseded';
     }
-    const next = formatOf(token.file, now.document).update(now.document, token.at, update);
+    const begun = token.wanted ? { ...now.document, ...acquiredFor(token.wanted) } : now.document;
+    const next = formatOf(token.file, begun).update(begun, token.at, update);
     await room.fill(rewrite(now.text.replace(/^\uFEFF/, ''), now.document, next));
     return named(tokenIn(next, token) ?? there, token);
   };

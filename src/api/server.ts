@@ -68,6 +68,10 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
         .writeHead(400, { 'content-type': 'application/json', 'cache-control': 'no-store' })
         .end(JSON.stringify(body));
     },
+    clientErrorHandler(error, socket) {
+      if (socket.writable) socket.write(unreadable(error.code));
+      socket.destroy();
+    },
     routerOptions: { maxParamLength: 16_384 },
     // A request without a host is refused here, as every other is.
     http: { headersTimeout: ARRIVAL, connectionsCheckingInterval: 1000, requireHostHeader: false },
@@ -135,6 +139,19 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
       metrics.cycle(cycle);
     },
   };
+}
+
+/** What a request is answered that cannot be read as one, or does not come to its end. */
+function unreadable(code: string | undefined): string {
+  const [status, message] =
+    code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? ['408 Request Timeout', 'the request did not arrive in time']
+      : code === 'HPE_HEADER_OVERFLOW'
+        ? ['431 Request Header Fields Too Large', 'the request is too long']
+        : ['400 Bad Request', 'the request is not understood'];
+  const body = JSON.stringify({ error: status.slice(4), message });
+  const head = ['content-type: application/json', 'cache-control: no-store', `content-length: ${body.length}`];
+  return `HTTP/1.1 ${status}\r\n${head.join('\r\n')}\r\nconnection: close\r\n\r\n${body}`;
 }
 
 /** A route as the document has it: with the name of what follows its path, and the refusals that all of them share. */

@@ -37,7 +37,7 @@ export function createView(app: App, namespace: string): { now(): View; ended():
   };
 }
 
-/** By user and scope or name; whoever names no user means an application's token first, then anybody's. */
+/** By user and scope or name; whoever names no user means an application's token first, then the only one there is. */
 function indexOf(surveyed: readonly Surveyed[]): ReadonlyMap<string, Surveyed> {
   const index = new Map<string, Surveyed>();
   const add = (user: string | null, asked: string, one: Surveyed): void => {
@@ -46,9 +46,12 @@ function indexOf(surveyed: readonly Surveyed[]): ReadonlyMap<string, Surveyed> {
   };
   for (const one of surveyed) add(userOf(one.token), one.token.name, one);
   for (const one of surveyed) add(userOf(one.token), scopeOf(one.token), one);
-  for (const one of surveyed) {
-    add(null, one.token.name, one);
-    add(null, scopeOf(one.token), one);
+  for (const one of surveyed) add(null, one.token.name, one);
+  // Of several users with one scope nobody can tell who is meant.
+  const scopes = surveyed.map(({ token }) => scopeOf(token));
+  for (const [n, one] of surveyed.entries()) {
+    const scope = scopes[n] ?? '';
+    if (scopes.indexOf(scope) === n && scopes.lastIndexOf(scope) === n) add(null, scope, one);
   }
   return index;
 }

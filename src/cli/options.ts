@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
-import { isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import { split as splitWords } from 'shellwords-ts';
 import { type ApiSettings, isLoopbackName, readApiAddress } from '../ground/api-settings.js';
 import { type Environment, environmentValue } from '../ground/provider.js';
-import { type RedisSettings, readRedisSettings } from '../ground/redis-settings.js';
+import { type RedisSettings, readRedisSettings, readSwitch } from '../ground/redis-settings.js';
 import { Secret } from '../ground/secret.js';
 import type { Delivery, Settings } from '../ground/settings.js';
 import type { LogLevel, LogOptions } from '../ports/log.js';
@@ -89,8 +89,10 @@ function apiOf({ value, from }: Source, flags: Flags): ApiSettings | null {
 }
 
 function sharedKeysOf(flags: Flags, environment: Environment): readonly Secret[] | null {
-  const asked = environmentValue(environment, 'REDIS_SHARED')?.toLowerCase();
-  const wanted = flags['redis-shared'] ?? (asked !== undefined && ['true', '1', 'yes', 'on'].includes(asked));
+  const asked = environmentValue(environment, 'REDIS_SHARED');
+  const read = asked === null ? false : readSwitch(asked);
+  if (read === null) throw new UsageError(`REDIS_SHARED: "${asked}" is neither true nor false`);
+  const wanted = flags['redis-shared'] ?? read;
   if (wanted !== true) return null;
   if (!redisOf(environment))
     throw new UsageError('--redis-shared: set REDIS_URL or REDIS_HOST to say where the tokens are');
@@ -112,11 +114,19 @@ function redisOf(environment: Environment): RedisSettings | null {
 export function logOptionsOf(root: string, flags: Flags, environment: Environment): LogOptions {
   const source = (flag: string, name: string): Source => sourceOf(flags, environment, flag, name);
   const level = source('log-level', 'LOG_LEVEL');
-  const file = source('log-file', 'LOG_FILE').value ?? 'token_refresher.log';
+  const logFile = source('log-file', 'LOG_FILE');
+  const file = logFile.value ?? 'token_refresher.log';
+  const path = isAbsolute(file) ? file : join(root, file);
+  if (file !== '-' && !statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory()) {
+    throw new UsageError(`${logFile.from}: the folder of ${path} does not exist`);
+  }
+  if (file !== '-' && statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new UsageError(`${logFile.from}: ${path} is a folder`);
+  }
   return {
     level: oneOf({ ...level, value: level.value?.toUpperCase() ?? null }, LEVELS, 'INFO'),
     format: oneOf(source('log-format', 'LOG_FORMAT'), ['text', 'json'], 'text'),
-    file: file === '-' ? null : isAbsolute(file) ? file : join(root, file),
+    file: file === '-' ? null : path,
     stderr: file === '-',
     maxSize: size(source('log-max-size', '')),
     maxFiles: whole(source('log-max-files', ''), 5),
@@ -181,6 +191,12 @@ function url({ value, from }: Source): string | null {
   if (value === null) return null;
   if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol)) {
     throw new UsageError(`${from}: "${value}" is not an http or https URL, as in https://gateway.example.com`);
+  }
+  const { username, password, search, hash } = new URL(value);
+  if (username || password || search || hash) {
+    throw new UsageError(
+      `${from}: a user, a password, a query or a fragment would stand in every config; give the address alone`,
+    );
   }
   return value;
 }

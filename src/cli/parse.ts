@@ -78,13 +78,14 @@ function checkSwitches(argv: readonly string[]): void {
 
 function checkedWords(command: Command, words: readonly string[]): readonly string[] {
   const most = command.usage.includes('..') ? Number.POSITIVE_INFINITY : command.usage.split(' ').length - 1;
-  const [extra] = words.slice(most);
   const name = nameOf(command);
+  const named = name !== 'run' || words[0] === 'run';
+  const [extra] = words.slice(name === 'run' && named ? 1 : most);
   // `run` also takes whatever is no command, being the one that runs when none is named.
-  if (extra !== undefined && name === 'run' && extra !== 'run') {
+  if (extra !== undefined && !named) {
     throw new UsageError(`there is no command "${extra}"${didYouMean(extra, COMMANDS.map(nameOf))}`);
   }
-  if (extra !== undefined && name !== 'run') throw new UsageError(`${name} takes no "${extra}"`);
+  if (extra !== undefined) throw new UsageError(`${name} takes no "${extra}"`);
   return words;
 }
 

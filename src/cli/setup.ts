@@ -150,7 +150,7 @@ async function fromInput(context: Context, names: readonly string[]): Promise<nu
   if ('complaint' in parsed || !isRecord(parsed.value)) {
     const { pointer, message } =
       'complaint' in parsed ? parsed.complaint : { pointer: '', message: 'must be a JSON object' };
-    terminal.complain(`standard input: ${pointer}: ${message}; nothing was written`);
+    terminal.complain(`standard input: ${pointer === '' ? '' : `${pointer}: `}${message}; nothing was written`);
     return 1;
   }
   const pasted = tokensIn(parsed.value);

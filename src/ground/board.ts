@@ -35,7 +35,8 @@ export function boardOf(posted: readonly Posted[], namespace: string, now: numbe
     const taken = entries.has(keyFor(namespace, userId, scope));
     const key = keyFor(namespace, userId, taken ? token.name : scope);
     const { at, lifetime } = token.expiry;
-    const stored = history.succeededAt ?? (at !== null && lifetime !== null ? at - lifetime : now);
+    const stored =
+      history.succeededAt ?? (at !== null && lifetime !== null ? at - lifetime : firstSeen(token.rendered, now));
     entries.set(key, {
       key,
       scope: taken ? token.name : scope,
@@ -48,6 +49,15 @@ export function boardOf(posted: readonly Posted[], namespace: string, now: numbe
     });
   }
   return [...entries.values()];
+}
+
+const seen = new WeakMap<object, number>();
+
+/** Of a token that does not say when it was obtained: when it was posted first. */
+function firstSeen(access: object, now: number): number {
+  const first = seen.get(access) ?? now;
+  seen.set(access, first);
+  return first;
 }
 
 /** What a token is for, in its own words; one that has none is called by its name. */

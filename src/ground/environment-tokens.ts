@@ -15,6 +15,8 @@ export interface EnvironmentToken {
   readonly refresh: Secret | null;
   /** Epoch seconds; null when nothing is said. */
   readonly expiresAt: number | null;
+  /** What is wrong with what the environment says of it; null when nothing is. */
+  readonly trouble: string | null;
   /** The names it was found under. */
   readonly names: readonly string[];
 }
@@ -39,6 +41,10 @@ export function environmentTokens(
       access,
       refresh,
       expiresAt: readMoment(field('expires_at'))?.at ?? null,
+      trouble:
+        field('expires_at') !== null && !readMoment(field('expires_at'))
+          ? `${provider.environment.expires_at?.join(' or ')} is not a time: epoch seconds or ISO 8601 are wanted`
+          : null,
       names: ['access_token', 'refresh_token', 'expires_at', 'user_id']
         .filter((name) => field(name) !== null)
         .flatMap((name) => provider.environment[name] ?? []),

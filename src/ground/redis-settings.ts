@@ -30,8 +30,10 @@ export function readRedisSettings(environment: Environment): RedisSettings | nul
     return otherwise;
   };
   const flag = (name: string, otherwise: boolean): boolean => {
-    const text = value(name)?.toLowerCase();
-    return text === undefined ? otherwise : ['true', '1', 'yes', 'on'].includes(text);
+    const text = value(name);
+    const read = text === null ? otherwise : readSwitch(text);
+    if (read === null) wrong.push(`${name}: "${text}" is neither true nor false`);
+    return read ?? otherwise;
   };
   const url = urlOf(value, number);
   if (url === null) return null;
@@ -53,6 +55,12 @@ export function readRedisSettings(environment: Environment): RedisSettings | nul
   };
   const [first] = wrong;
   return first === undefined ? settings : { wrong: first };
+}
+
+/** A switch as people write it; null for anything else. */
+export function readSwitch(text: string): boolean | null {
+  if (/^(true|1|yes|on)$/i.test(text)) return true;
+  return /^(false|0|no|off)$/i.test(text) ? false : null;
 }
 
 function urlOf(value: (name: string) => string | null, number: (name: string, otherwise: number) => number) {

@@ -48,7 +48,7 @@ export function systemdUnit({ node, script, root }: UnitPlaces, user: boolean): 
   const inHome = [node, script, `${root}/`].some((path) => /^\/(home|root)\//.test(path));
   const hardening = HARDENING.trim()
     .replace('%HOME%', inHome ? 'read-only' : 'yes')
-    .replace('%ROOT%', () => quoted(root));
+    .replace('%ROOT%', () => quotedWord(quotedPath(root)));
   return `[Unit]
 Description=Keeps the OAuth tokens of MCP servers fresh
 Wants=network-online.target
@@ -78,8 +78,12 @@ WantedBy=${user ? 'default.target' : 'multi-user.target'}
 
 /** A word of a command line, as systemd.service(5) reads it. */
 function quoted(word: string): string {
-  const escaped = word.replaceAll('%', '%%').replaceAll('$', () => '$$');
-  return /^[\w@%+=:,./$-]+$/.test(escaped) ? escaped : `"${escaped.replace(/[\\"]/g, '\\$&')}"`;
+  return quotedWord(word.replaceAll('%', '%%').replaceAll('$', () => '$$'));
+}
+
+/** In quotes, where it is not one plain word. */
+function quotedWord(word: string): string {
+  return /^[\w@%+=:,./$-]+$/.test(word) ? word : `"${word.replace(/[\\"]/g, '\\$&')}"`;
 }
 
 /** A path that stands alone: nothing but specifiers is looked for in it. */

@@ -24,6 +24,8 @@ export interface Registration {
   readonly clientId: string;
   readonly clientSecret: Secret | null;
   readonly authMethod: AuthMethod;
+  /** Epoch seconds; null for never. */
+  readonly secretExpiresAt: number | null;
   /** Null for one that was registered for devices. */
   readonly redirectUri: string | null;
 }

@@ -55,11 +55,17 @@ export function createImports({ keep, histories, digest, clock, log }: ImportPar
     if (there && sameToken(there, found)) return made('already there', null);
     const imported = importMark(found, digest);
     if (histories.read(name).imported === imported) return made('left', 'it was moved or tried once before');
+    const refuse = (why: string): Import => {
+      if (lastTrouble !== why) log.error('SCAN', `${file}: ${name} is not moved there: ${why}`, { file });
+      lastTrouble = why;
+      return made('failed', why);
+    };
+    if (found.trouble !== null) return refuse(found.trouble);
     const kept = there && whyKept(there, found, clock.now());
     if (kept) return made('left', kept);
 
     const unfit = there ? null : whyNoPlace(found, found.provider, world);
-    if (unfit !== null) return made('failed', unfit);
+    if (unfit !== null) return refuse(unfit);
 
     const provider = found.at.length === 0 ? { provider: found.provider } : {};
     const fields = { ...provider, token_type: 'Bearer', source: 'env_migration' };
@@ -70,9 +76,7 @@ export function createImports({ keep, histories, digest, clock, log }: ImportPar
       if (!(await keep(place, tokens, welcome))) return made('left', 'another process has just put one there');
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
-      if (lastTrouble !== error.message) log.error('SCAN', `${file}: ${name} is not moved there: ${error.message}`);
-      lastTrouble = error.message;
-      return made('failed', error.message);
+      return refuse(error.message);
     }
     const instead = there ? ', in the place of an older one' : '';
     log.info('SCAN', `${file}: moved ${name} there from the environment (${names.join(', ')})${instead}`, { file });
@@ -95,8 +99,10 @@ export function importMark({ access, refresh }: EnvironmentToken, digest: Digest
 
 /** Why the token that is there is not replaced; null when the one in the environment is newer, or it is of no use. */
 function whyKept(there: Token, { expiresAt }: EnvironmentToken, now: number): string | null {
-  const { at } = there.expiry;
+  const { at, lifetime } = there.expiry;
   if (!there.refresh && at !== null && at <= now) return null;
-  if (expiresAt !== null && at !== null && expiresAt > at) return null;
+  // Whoever notes when a token was issued keeps it fresh: its refresh token is newer than any that was copied once.
+  const kept = there.refresh !== null && lifetime !== null && at !== null && at > now;
+  if (!kept && expiresAt !== null && at !== null && expiresAt > at) return null;
   return 'the store has one that is no older';
 }

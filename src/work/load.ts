@@ -174,7 +174,11 @@ function whyTaken(
 ): string | null {
   if (outputs.has(nameOf(file))) return `is the name of an output, ${file}`;
   const there = files.find((one) => one.file === file)?.value?.tokens ?? [];
-  const other = there.find(({ at, provider }) => at.length > 0 || (provider !== null && provider !== fields.provider));
+  const other = there.find(
+    (one) =>
+      one.at.length > 0 ||
+      (one.fields.acquired_for === undefined && one.provider !== null && one.provider !== fields.provider),
+  );
   return other ? `is the name of ${file}, which holds a token of ${other.provider}` : null;
 }
 
@@ -186,7 +190,9 @@ function isTokenFile(path: string, outputs: ReadonlySet<string>): boolean {
 
 /** While a token that cannot be rendered is on disk, the one before it goes on being rendered. */
 function stillRenderable(token: Token, before: Token | undefined): Token {
-  return token.rendered || !before?.rendered ? token : { ...token, rendered: before.rendered };
+  return token.rendered || !before?.rendered || token.wanted !== before.wanted
+    ? token
+    : { ...token, rendered: before.rendered };
 }
 
 /** Two files may call for one token name; the second is called by its whole file name. */

@@ -27,6 +27,7 @@ describe('a call', () => {
   it.each([
     [['statu'], 'there is no command "statu"; did you mean "status"?'],
     [['status', 'now'], 'status takes no "now"'],
+    [['run', 'status'], 'run takes no "status"'],
     [['status', '--jsn'], 'status has no flag --jsn; did you mean "json"?'],
     [['status', '--interval', '5'], 'status has no flag --interval'],
     [['--once=perhaps'], '--once takes no value, or true or false; "perhaps" is neither'],
@@ -99,7 +100,22 @@ describe('settings', () => {
     [{ 'registry-url': 'ftp://x' }, /is not an http or https URL/],
     [{ 'on-change': 'a "b' }, /has a quote that is not closed/],
     [{ outputs: '' }, /--outputs needs a value/],
+    [{ 'registry-url': 'https://u:p@h.test' }, /would stand in every config/],
   ])('%j are not understood', (flags, message) => {
     expect(() => settings(flags)).toThrow(message);
+  });
+
+  it.each([
+    [{ REDIS_SHARED: 'ture' }, /REDIS_SHARED: "ture" is neither true nor false/],
+    [{ REDIS_HOST: 'localhost', REDIS_SOCKET_KEEPALIVE: 'maybe' }, /REDIS_SOCKET_KEEPALIVE: "maybe"/],
+  ])('%j are not understood either', (environment, message) => {
+    expect(() => settings({}, environment)).toThrow(message);
+  });
+
+  it('want a folder for the log, and a file in it', () => {
+    expect(() => logOptionsOf('/root', { 'log-file': 'nowhere/x.log' }, {})).toThrow(
+      /--log-file: the folder of .* does not exist/,
+    );
+    expect(() => logOptionsOf('/', {}, { LOG_FILE: '/tmp' })).toThrow('LOG_FILE: /tmp is a folder');
   });
 });

@@ -117,3 +117,28 @@ test('one in the environment that is no better is tried once, and what is stored
   expect(server.asked.map(({ spent }) => spent)).toEqual(['made-up-dead', 'made-up-as-dead', 'made-up-dead']);
   expect(root.json(STORE).user_tokens.user_default).toEqual(dead);
 });
+
+test('one that is kept fresh where it is stored is newer than any that was copied once', async () => {
+  const root = kroger(new Root(), 'https://login.test/token');
+  const now = Date.now() / 1000;
+  const stored = {
+    access_token: 'made-up-stored',
+    refresh_token: 'made-up-rotated',
+    expires_at: now + 1700,
+    refreshed_at: now,
+  };
+  root.write(STORE, { user_tokens: { user_default: stored } });
+  expect((await call(root, ['import-env'], GIVEN).ended).stdout).toContain('left:');
+  expect(root.json(STORE).user_tokens.user_default.refresh_token).toBe('made-up-rotated');
+});
+
+test('a time that is none is said, and nothing is moved', async () => {
+  const root = kroger(new Root(), 'https://login.test/token');
+  const environment = { ...GIVEN, KROGER_USER_TOKEN_EXPIRES_AT: '1795293213000' };
+  const { code, stderr } = await call(root, ['import-env'], environment).ended;
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: expect.stringContaining('KROGER_USER_TOKEN_EXPIRES_AT is not a time'),
+  });
+  expect(root.has(STORE)).toBe(false);
+});

@@ -429,3 +429,9 @@ describe('--dry-run', () => {
     });
   });
 });
+
+it('health of settings that cannot be read is unknown, in one line', async () => {
+  const { code, stdout, stderr } = await run(new Root().path, ['health'], { TOKEN_EXPIRY_BUFFER: 'x' });
+  expect({ code, stderr }).toEqual({ code: 3, stderr: '' });
+  expect(stdout).toMatch(/^UNKNOWN - TOKEN_EXPIRY_BUFFER: "x" is not a number[^\n]*\n$/);
+});

@@ -134,6 +134,31 @@ describe('a server that nobody has told us about', () => {
     expect((await run(root.path, ['headers', 'thing'])).stdout).toContain(root.json(file).access_token);
   });
 
+  test.each(['Basic realm="a, \\"Bearer\\" b", ', 'Negotiate abcd==, '])('is understood after %s', async (before) => {
+    const root = new Root();
+    const { issuer } = await startAuthorizationServer();
+    const url = await startProtectedServer({ issuer, before });
+    define(root, 'thing.json', { ...open('thing'), mcp_endpoint: url, auth_type: 'oauth' });
+    const login = startLogin(root, ['login', 'thing']);
+    await new Person().visit(await login.address);
+    expect(await login.ended).toMatchObject({ code: 0 });
+  });
+
+  test('a client whose secret has expired is registered anew', async () => {
+    const root = new Root();
+    const server = await startAuthorizationServer();
+    const url = await startProtectedServer({ issuer: server.issuer });
+    define(root, 'thing.json', { ...open('thing'), mcp_endpoint: url, auth_type: 'oauth' });
+    const file = `.token-refresher/registrations/${encodeURIComponent(server.issuer)}.json`;
+    for (const times of [1, 2]) {
+      const login = startLogin(root, ['login', 'thing']);
+      await new Person().visit(await login.address);
+      expect(await login.ended).toMatchObject({ code: 0 });
+      expect(server.registered).toHaveLength(times);
+      root.write(file, { ...root.json(file), client_secret_expires_at: 1_700_000_000 });
+    }
+  });
+
   test('a server whose metadata speaks of another one is not believed', async () => {
     const root = new Root();
     const { issuer } = await startAuthorizationServer();

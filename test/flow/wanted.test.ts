@@ -142,3 +142,30 @@ test("the gateway's token from the environment alone brings all of the gateway's
     'X-Keycloak-URL': `http://127.0.0.1:${server.port}`,
   });
 });
+
+test('what is wanted otherwise is acquired anew, and the old token is not passed off as it', async () => {
+  const root = new Root();
+  const server = await FaultServer.start();
+  acme(root, server.url);
+  root.write('registry/tokens/machine.json', WANTED);
+  expect(await call(root, ['--once'], CREDENTIALS).ended).toMatchObject({ code: 0 });
+  expect(root.json(FILE)).toMatchObject({ provider: 'acme', acquired_for: expect.stringContaining('scope=read') });
+  for (const [n, change] of [
+    { scope: 'write' },
+    { scope: 'write', audience: 'api' },
+    { provider: 'other' },
+  ].entries()) {
+    if ('provider' in change) acme(root, server.url, { provider: 'other' });
+    root.write('registry/tokens/machine.json', { ...WANTED, ...change });
+    server.next.push(refusal('temporarily_unavailable', { status: 503 }));
+    expect((await call(root, ['token', 'machine'], CREDENTIALS).ended).code).toBe(1);
+    root.remove('.token-refresher');
+    expect(await call(root, ['--once'], CREDENTIALS).ended).toMatchObject({ code: 0, stderr: '' });
+    expect(server.asked).toHaveLength(1 + 2 * (n + 1));
+    const { scope = WANTED.scope } = change as { scope?: string };
+    expect(server.asked.at(-1)?.parameters.scope).toBe(scope);
+    expect(await call(root, ['--once'], CREDENTIALS).ended).toMatchObject({ code: 0 });
+    expect(server.asked).toHaveLength(1 + 2 * (n + 1));
+  }
+  expect(root.json(FILE).provider).toBe('other');
+});

@@ -64,7 +64,7 @@ export function sdkDiscovery(allowHttp: boolean): Discovery {
         body: KNOCK,
       });
       await response.body?.cancel();
-      const challenge = response.status === 401 ? extractWWWAuthenticateParams(response) : {};
+      const challenge = response.status === 401 ? await challengeOf(response) : {};
       const { resourceMetadataUrl } = challenge;
       const info = await plainly(
         discoverOAuthServerInfo(url, { fetchFn: fetchFrom(url), ...(resourceMetadataUrl && { resourceMetadataUrl }) }),
@@ -111,6 +111,8 @@ export function sdkDiscovery(allowHttp: boolean): Discovery {
           client.client_secret && (method === 'client_secret_basic' || method === 'client_secret_post')
             ? method
             : 'none',
+        // RFC 7591 section 3.2.1: 0 is for never.
+        secretExpiresAt: client.client_secret_expires_at || null,
         redirectUri,
       };
     },
@@ -153,4 +155,26 @@ function textOf(value: unknown): string | null {
 
 function textsOf(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
+}
+
+/**
+ * What a 401 says of the way in. The SDK reads a header that holds nothing else; oauth4webapi reads several challenges,
+ * in whatever order and spelling (RFC 9110 section 11.6.1).
+ */
+async function challengeOf(response: Response): Promise<{ resourceMetadataUrl?: URL; scope?: string }> {
+  const header = response.headers.get('www-authenticate');
+  if (header === null) return {};
+  const oauth = await import('oauth4webapi');
+  const again = new Response(null, { status: 401, headers: { 'www-authenticate': header } });
+  const issuer = 'https://unused.invalid';
+  const error: unknown = await oauth
+    .processDeviceAuthorizationResponse({ issuer }, { client_id: 'unused' }, again)
+    .catch((reason: unknown) => reason);
+  const challenges = error instanceof oauth.WWWAuthenticateChallengeError ? error.cause : [];
+  for (const { parameters } of challenges) {
+    const { resource_metadata: url, scope } = parameters;
+    if (url !== undefined && URL.canParse(url))
+      return { resourceMetadataUrl: new URL(url), ...(scope !== undefined && { scope }) };
+  }
+  return extractWWWAuthenticateParams(response);
 }
