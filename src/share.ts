@@ -14,7 +14,7 @@ import type { Documents } from './ports/documents.js';
 import { FileError, type Files } from './ports/files.js';
 import type { Locks } from './ports/locks.js';
 import type { Log } from './ports/log.js';
-import type { SharedDocuments } from './ports/shared.js';
+import type { SharedDocuments } from './ports/shared-documents.js';
 import { spendsOf } from './work/survey.js';
 
 export interface ShareParts {

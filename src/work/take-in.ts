@@ -6,7 +6,7 @@ import type { Documents } from '../ports/documents.js';
 import { FileError, type Files, type Listed } from '../ports/files.js';
 import type { Locks } from '../ports/locks.js';
 import type { Log } from '../ports/log.js';
-import type { SharedDocuments } from '../ports/shared.js';
+import type { SharedDocuments } from '../ports/shared-documents.js';
 import type { HistoryStore } from '../ports/stores.js';
 
 /** Takes the token files of this machine in among those that are shared, where there is nothing newer. */

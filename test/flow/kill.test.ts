@@ -4,23 +4,13 @@ import { basename, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { FaultServer } from '../fixtures/fault-server.js';
 import { run, start, until } from '../fixtures/program.js';
+import { randomFrom } from '../fixtures/random.js';
 import { define, egress, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
 
 const ROUNDS = Number(process.env.KILL_ROUNDS ?? 20);
 const SEED = Number(process.env.KILL_SEED ?? randomInt(2 ** 31));
 const OUTPUTS = ['mcp.json', 'vscode_mcp.json', 'roo_mcp.json'];
-
-/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** The whole of a file at once, as careful writers of inputs do it. */
 function put(root: Root, path: string, content: object): void {

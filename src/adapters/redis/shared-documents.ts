@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { FileError, type Files, type Listed } from '../../ports/files.js';
-import type { SharedDocuments } from '../../ports/shared.js';
+import type { SharedDocuments } from '../../ports/shared-documents.js';
 import type { Cipher } from './cipher.js';
 import { type RedisLink, troubleOf } from './link.js';
 import { isLater, type Mark, NO_MARK, successorOf } from './mark.js';
