@@ -60,13 +60,20 @@ export function createMetrics({ app, view, prometheus }: MetricsParts): Metrics 
       }
     },
   });
+  /** Found once: looking a counter up by its labels costs more than counting. */
+  const counters = new Map<string, Counter.Internal>();
   return {
     registry,
     cycle({ took, rendering }) {
       cycles.observe(took);
       renders.observe(rendering);
     },
-    request: (method, route, status) => requests.inc({ method, route, status: String(status) }),
+    request(method, route, status) {
+      const key = `${method} ${route} ${status}`;
+      const counter = counters.get(key) ?? requests.labels(method, route, String(status));
+      counters.set(key, counter);
+      counter.inc();
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import { adminRoutes } from './admin-routes.js';
 import { createGuard, type GuardParts } from './guard.js';
 import { createMetrics, metricsRoute } from './metrics.js';
 import { pageRoute } from './page.js';
+import { createRequestLog } from './request-log.js';
 import { failure, type scopeParameter } from './schemas.js';
 import { tokenRoutes } from './token-routes.js';
 import { createView } from './view.js';
@@ -49,10 +50,12 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
   const guard = createGuard(parts);
   const view = createView(app, parts.namespace);
   const metrics = createMetrics({ app, view, prometheus });
+  const requests = createRequestLog((line) => app.log.info('API', line));
   // The route, never the address as it came: there is no telling what people put into it.
   const told = (method: string, route: string, status: number, polled: boolean): void => {
     metrics.request(method, route, status);
-    app.log[polled && status < 400 ? 'debug' : 'info']('API', `${method} ${route} ${status}`);
+    if (polled && status < 400) app.log.debug('API', `${method} ${route} ${status}`);
+    else requests.tell(`${method} ${route} ${status}`);
   };
   const server = fastify({
     logger: false,
@@ -96,6 +99,7 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
     told(method, routeOptions.url ?? 'unknown', statusCode, routeOptions.config.polled === true);
     done();
   });
+  server.addHook('onClose', async () => requests.flush());
   server.setNotFoundHandler({}, (_request, reply) => {
     reply.code(404).send({ error: 'Not found', message: 'there is no such route; see /openapi.json' });
   });

@@ -45,6 +45,8 @@ export interface ImportParts {
 
 export function createImports({ keep, histories, digest, clock, log }: ImportParts): Imports {
   let lastTrouble = '';
+  /** Most cycles find nothing changed. */
+  const known = new WeakMap<World, readonly EnvironmentToken[]>();
 
   const take = async (found: EnvironmentToken, there: Token | null, world: World): Promise<Import> => {
     const { name, access, refresh, expiresAt, names } = found;
@@ -85,7 +87,9 @@ export function createImports({ keep, histories, digest, clock, log }: ImportPar
 
   return async (world) => {
     const results: Import[] = [];
-    for (const found of environmentTokens(world.providers.values(), world.environment)) {
+    const inEnvironment = known.get(world) ?? environmentTokens(world.providers.values(), world.environment);
+    known.set(world, inEnvironment);
+    for (const found of inEnvironment) {
       results.push(await take(found, world.tokens.find(({ name }) => name === found.name) ?? null, world));
     }
     return results;
