@@ -90,7 +90,8 @@ export function retryAfterOf(answer: Answer, now: number): number | null {
   return Number.isNaN(seconds) ? null : Math.min(Math.max(seconds, 0), 86_400);
 }
 
-function readBody(body: string): Record<string, unknown> | null {
+/** The fields of an answer, JSON or form-encoded; null when it is neither. */
+export function readBody(body: string): Record<string, unknown> | null {
   const text = body.replace(/^\uFEFF/, '').trim();
   if (text.startsWith('{')) {
     try {

@@ -1,6 +1,6 @@
+import { readBody } from '../../ground/answer.js';
 import type { Authorization } from '../../ground/login.js';
 import type { Exchange } from '../../ground/outcome.js';
-import { isRecord } from '../../ground/problem.js';
 import { foreignText } from '../../ground/secret.js';
 import { readSeconds } from '../../ground/token.js';
 import { type Found, LoginError } from './authorization.js';
@@ -30,7 +30,7 @@ async function pollForToken(
   const resource: Record<string, string> = to.resource === null ? {} : { resource: to.resource };
   const asked = { ...(to.scope !== null && { scope: to.scope }), ...resource };
   const first = await endpoint.exchange({ ...to, endpoint: new URL(to.deviceEndpoint ?? '') }, asked);
-  const begun = readBody(first);
+  const begun = bodyOf(first);
   const { device_code, user_code, verification_uri, verification_url, verification_uri_complete } = begun;
   const address = verification_uri ?? verification_url; // the latter is Google's
   if (typeof device_code !== 'string' || typeof user_code !== 'string' || !isWebAddress(address)) {
@@ -54,7 +54,7 @@ async function pollForToken(
       { ...to, endpoint: to.tokenEndpoint },
       { ...to.tokenParameters, ...resource, grant_type: GRANT, device_code },
     );
-    const { error } = readBody(exchange);
+    const { error } = bodyOf(exchange);
     const status = exchange.answer?.status ?? 0;
     const away = error === undefined && (status >= 500 || status === 429);
     if (error === 'slow_down') interval += SLOWER;
@@ -70,11 +70,6 @@ function isWebAddress(value: unknown): value is string {
   return typeof value === 'string' && /^https?:\/\//i.test(value);
 }
 
-function readBody({ answer }: Exchange): Readonly<Record<string, unknown>> {
-  try {
-    const document: unknown = JSON.parse(answer?.body ?? '');
-    return isRecord(document) ? document : {};
-  } catch {
-    return {};
-  }
+function bodyOf({ answer }: Exchange): Readonly<Record<string, unknown>> {
+  return readBody(answer?.body ?? '') ?? {};
 }

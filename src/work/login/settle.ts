@@ -1,7 +1,6 @@
-import { type Grant, judge, takeGrant } from '../../ground/answer.js';
+import { type Grant, judge, readBody, takeGrant } from '../../ground/answer.js';
 import { type Authorization, joinScopes } from '../../ground/login.js';
 import type { Exchange } from '../../ground/outcome.js';
-import { isRecord } from '../../ground/problem.js';
 import { DYNAMIC } from '../../ground/recipe.js';
 import { Secret } from '../../ground/secret.js';
 import { readToken, whyNoHeaderValue } from '../../ground/token.js';
@@ -39,13 +38,13 @@ export async function settle(
   if (failure) throw new LoginError(failure.detail);
   if (!grant?.access) throw new LoginError('the answer held no access token');
   const place = target.place(to.provider);
-  const said = bodyOf(answer.body);
+  const said = readBody(answer.body);
   const fields = {
     ...fieldsAtFirst(target, place.at.length === 0 ? to.provider : null),
     ...withoutOldClient(request, to, grant),
     ...to.fields,
     ...(grant.tokenType !== null && { token_type: grant.tokenType }),
-    ...scopeField(said.scope, to.scope),
+    ...scopeField(said?.scope, to.scope),
   };
   try {
     await keep({ ...place, wanted: target.token?.wanted ?? null }, { ...grant, fields });
@@ -73,15 +72,6 @@ function withoutOldClient(request: LoginRequest, to: Authorization, { refresh }:
     ...Object.fromEntries(old.map((name) => [name, undefined])),
     ...(token.refresh && !refresh && !isOfThere(token, to, request.world, request) && { refresh_token: null }),
   };
-}
-
-function bodyOf(body: string): Readonly<Record<string, unknown>> {
-  try {
-    const document: unknown = JSON.parse(body.replace(/^\uFEFF/, ''));
-    return isRecord(document) ? document : {};
-  } catch {
-    return {};
-  }
 }
 
 /** RFC 6749 section 5.1: an answer that names none grants what was asked for. */
