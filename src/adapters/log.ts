@@ -7,21 +7,15 @@ const NAMES: Readonly<Record<number, LogLevel>> = { 20: 'DEBUG', 30: 'INFO', 40:
 
 const PRIORITIES: Readonly<Record<number, number>> = { 20: 7, 30: 6, 40: 4, 50: 3 };
 
-/** Milliseconds for which requests to the API are gathered: thousands may come in a second, each with its line. */
-const BURST = 20;
-
 export function createLog(options: LogOptions): LogWriter {
   const file = options.file === null ? null : rotatingFile(options.file, options.maxSize, options.maxFiles);
   const journal = options.stderr && isJournal();
   let waiting: { readonly priority: string; readonly text: string }[] = [];
   let soon = false;
-  let later: NodeJS.Timeout | null = null;
   const flush = (): void => {
     const lines = waiting;
     waiting = [];
     soon = false;
-    if (later) clearTimeout(later);
-    later = null;
     if (lines.length === 0) return;
     file?.write(lines.map(({ text }) => text).join(''));
     if (options.stderr) process.stderr.write(lines.map(({ priority, text }) => priority + text).join(''));
@@ -31,9 +25,6 @@ export function createLog(options: LogOptions): LogWriter {
     if (!soon) queueMicrotask(flush);
     soon = true;
   };
-  const flushLater = (): void => {
-    later ??= setTimeout(flush, BURST).unref();
-  };
   const write = (line: string): void => {
     waiting.push({ priority: journal ? priorityOf(line) : '', text: options.format === 'json' ? line : asText(line) });
   };
@@ -41,8 +32,7 @@ export function createLog(options: LogOptions): LogWriter {
   const logger = pino({ level: LEVELS[options.level], base: null }, { write });
   const at = (level: Level) => (kind: LogKind, message: string, subject?: LogSubject) => {
     logger[level]({ kind, ...subject }, oneLine(message));
-    if (kind === 'API' && level !== 'error') flushLater();
-    else flushSoon();
+    flushSoon();
   };
   return {
     debug: at('debug'),

@@ -1,7 +1,6 @@
 import { renameSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { createLog } from '../../src/adapters/log.js';
-import { until } from '../fixtures/program.js';
 import { Root } from '../fixtures/root.js';
 
 const settle = (): Promise<void> => Promise.resolve();
@@ -30,19 +29,6 @@ it('is a line an event, whatever is in it, from the level on', async () => {
     ['ERROR', 'API', 'c'],
   ]);
   expect(root.mode('a.log')).toBe(0o600);
-});
-
-it('gathers what is told of requests, and keeps the order of everything', async () => {
-  const root = new Root();
-  const log = logIn(root);
-  log.info('API', 'GET / 200');
-  await settle();
-  expect(root.has('a.log')).toBe(false);
-  await until(() => root.has('a.log') && root.text('a.log').includes('GET / 200'), 'the line');
-  log.info('API', 'GET /metrics 200');
-  log.info('CHECK', 'after it');
-  await settle();
-  expect(root.text('a.log')).toMatch(/GET \/ 200\n.*metrics 200\n.*after it\n$/);
 });
 
 it('is JSON on demand, with what a line is about', async () => {
