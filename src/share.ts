@@ -53,9 +53,10 @@ export async function share({ redis, keys, clock, log, files, formats, lasting }
   const locks = sharedLocks(link, redis.namespace, clock, {
     acquired: documents.pull,
     awayPatience,
-    isAsking: async (token) => {
+    isAsking: async ({ file, at }) => {
+      if (at === null) return false;
       await documents.pull();
-      const { pending } = histories.read(token);
+      const { pending } = histories.read({ name: file, file, at });
       return pending !== null && isHeld(documents, formats, pending.spent);
     },
   });

@@ -60,7 +60,7 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
   /** Two tokens of one file, each under its own lock, would overwrite one another's. */
   const alone = async <T>({ file, at }: Place, write: () => Promise<T>): Promise<T> => {
     if (at.length === 0) return write();
-    const lock = await locks.acquire(`file ${file}`, FILE_PATIENCE);
+    const lock = await locks.acquire({ file, at: null }, FILE_PATIENCE);
     if (!lock) throw new FileError('ELOCKED', 'is being written by another program');
     try {
       return await write();

@@ -178,6 +178,14 @@ export interface WantedTokenFile {
  */
 export interface HistoryFile {
   token: string;
+  /**
+   * where the token is kept, relative to the root
+   */
+  file?: string;
+  /**
+   * the keys that lead to it in its file
+   */
+  at?: string[];
   generation: number;
   pending: {
     spent: string;

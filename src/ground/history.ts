@@ -5,7 +5,10 @@ import type { Failure } from './failure.js';
  * before. Holds hashes and times, nothing secret. All times are epoch seconds.
  */
 export interface History {
+  /** The token's name when this was written; the place it is kept at is what it is known by. */
   readonly token: string;
+  readonly file: string;
+  readonly at: readonly string[];
   /** Refreshes saved so far. */
   readonly generation: number;
   /** Written before a request is sent, cleared after its answer is saved: found later, the answer was lost. */
@@ -51,7 +54,7 @@ export interface Verdict {
   readonly lost: number;
 }
 
-export const NO_HISTORY: Omit<History, 'token'> = {
+export const NO_HISTORY: Omit<History, 'token' | 'file' | 'at'> = {
   generation: 0,
   pending: null,
   lastAttempt: null,

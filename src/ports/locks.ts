@@ -1,7 +1,14 @@
-/** Locks that hold across processes, and across machines that share the folder. */
+/** What a lock is for: a token by the place where it is kept, or a whole file (`at` is null). */
+export interface LockPlace {
+  /** Relative to the root. */
+  readonly file: string;
+  readonly at: readonly string[] | null;
+}
+
+/** Locks that hold across roots, processes, threads and machines that can see the file. */
 export interface Locks {
   /** Waits for at most so many seconds; null when somebody else holds it for longer. */
-  acquire(name: string, patience: number): Promise<Lock | null>;
+  acquire(place: LockPlace, patience: number): Promise<Lock | null>;
 }
 
 export interface Lock {

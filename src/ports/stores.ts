@@ -29,7 +29,7 @@ export interface TokenReservation {
 
 /** What is remembered of each token between processes. */
 export interface HistoryStore {
-  read(token: string): History;
+  read(place: Place): History;
   /** Durable when it resolves. Rejects (FileError) when it cannot; this process remembers it all the same. */
   write(history: History): Promise<void>;
   /** As `write`, but a power cut may bring the one before back: for what can be found out again. */

@@ -56,7 +56,7 @@ export function createImports({ keep, histories, digest, clock, log }: ImportPar
     };
     if (there && sameToken(there, found)) return made('already there', null);
     const imported = importMark(found, digest);
-    if (histories.read(name).imported === imported) return made('left', 'it was moved or tried once before');
+    if (histories.read(there ?? found).imported === imported) return made('left', 'it was moved or tried once before');
     const refuse = (why: string): Import => {
       if (lastTrouble !== why) log.error('SCAN', `${file}: ${name} is not moved there: ${why}`, { file });
       lastTrouble = why;

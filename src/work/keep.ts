@@ -44,7 +44,7 @@ const LOCK_PATIENCE = 90;
 
 export function createKeep({ store, histories, locks, clock }: KeepParts): Keep {
   return async (place, tokens, welcome = () => true) => {
-    const lock = await locks.acquire(place.name, LOCK_PATIENCE);
+    const lock = await locks.acquire(place, LOCK_PATIENCE);
     if (!lock) throw new FileError('ELOCKED', 'is being refreshed by another process');
     try {
       if (!welcome(await store.reread(place))) return false;
@@ -52,7 +52,7 @@ export function createKeep({ store, histories, locks, clock }: KeepParts): Keep 
       const update = { ...found, expiresAt: tokens.expiresAt ?? found.expiresAt };
       await store.bring(place, tokens.fields, update);
       const { imported } = tokens;
-      const history = histories.read(place.name);
+      const history = histories.read(place);
       const next = { ...history, lifetime: lifetimeOf(update), ...(imported && { imported }) };
       await histories.note(next).catch((error: unknown) => {
         // The tokens are on disk, and whoever brought them must not hear that they are lost.

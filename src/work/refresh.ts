@@ -253,7 +253,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
   return async (seen, world, asker, stopped) => {
     let lock: Lock | null;
     try {
-      lock = await locks.acquire(seen.name, LOCK_PATIENCE);
+      lock = await locks.acquire(seen, LOCK_PATIENCE);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
       tell.refused(seen, error.message);

@@ -86,7 +86,7 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
 
   return {
     one(token, world, now, asker) {
-      const history = histories.read(token.name);
+      const history = histories.read(token);
       hosts.recall(history);
       return survey(token, history, world, now, asker);
     },
@@ -94,7 +94,7 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
       // First all of them: what one token's server has asked for holds for the others of its host.
       owners = new Map();
       const remembered = world.tokens.map((token) => {
-        const history = histories.read(token.name);
+        const history = histories.read(token);
         hosts.recall(history);
         const { spends } = identify(token, world);
         if (token.refresh && !owners.has(spends)) owners.set(spends, token);

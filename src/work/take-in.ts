@@ -4,7 +4,7 @@ import type { Token } from '../ground/token.js';
 import type { Digest } from '../ports/digest.js';
 import type { Documents } from '../ports/documents.js';
 import { FileError, type Files, type Listed } from '../ports/files.js';
-import type { Locks } from '../ports/locks.js';
+import type { LockPlace, Locks } from '../ports/locks.js';
 import type { Log } from '../ports/log.js';
 import type { SharedDocuments } from '../ports/shared-documents.js';
 import type { HistoryStore } from '../ports/stores.js';
@@ -47,8 +47,8 @@ export function createTakeIn(parts: TakeInParts): TakeIn {
   };
 
   /** Under the token's lock: nobody refreshes it meanwhile. */
-  const locked = async (name: string, work: () => Promise<void>): Promise<void> => {
-    const lock = await locks.acquire(name, patience);
+  const locked = async (place: LockPlace, work: () => Promise<void>): Promise<void> => {
+    const lock = await locks.acquire(place, patience);
     if (!lock) {
       // Once for all of them.
       patience = 0;
@@ -68,16 +68,16 @@ export function createTakeIn(parts: TakeInParts): TakeIn {
   const takeToken = async (path: string, own: Readonly<Record<string, unknown>>, token: Token): Promise<void> => {
     const mark = digest(token.access?.reveal() ?? null, token.refresh?.reveal() ?? null);
     // What has been there before is older than whatever is there now, whenever it ends.
-    const wasTaken = (): boolean => histories.read(token.name).taken?.includes(mark) === true;
+    const wasTaken = (): boolean => histories.read(token).taken?.includes(mark) === true;
     if (wasTaken()) return;
-    await locked(token.name, async () => {
+    await locked(token, async () => {
       if (wasTaken()) return;
       if (isNewer(token, there(path, token))) {
         const now = readDocument(shared, path);
         const next = now ? `${JSON.stringify(copyAt(now, own, token.at), null, 2)}\n` : disk.read(path);
         await put(path, token.name, next);
       }
-      const history = histories.read(token.name);
+      const history = histories.read(token);
       await histories.note({ ...history, taken: [...(history.taken ?? []), mark].slice(-MARKS) });
     });
   };
@@ -89,7 +89,7 @@ export function createTakeIn(parts: TakeInParts): TakeIn {
     for (const token of mine) await takeToken(path, own, token);
     // The credentials of an agent, which hold no token.
     if (mine.length > 0 || shared.look(path)) return;
-    await locked(path, async () => {
+    await locked({ file: path, at: null }, async () => {
       if (!shared.look(path)) await put(path, path, disk.read(path));
     });
   };

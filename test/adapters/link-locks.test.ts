@@ -11,7 +11,7 @@ test('tasks of one process hold a lock one at a time', async () => {
   let turns = 0;
   const task = async (): Promise<void> => {
     for (let turn = 0; turn < 30; turn += 1) {
-      const lock = await locks.acquire('file of two tokens', 20);
+      const lock = await locks.acquire({ file: '.oauth-tokens/two.json', at: null }, 20);
       expect(lock).not.toBeNull();
       inside += 1;
       most = Math.max(most, inside);

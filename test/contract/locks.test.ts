@@ -3,6 +3,7 @@ import { systemClock } from '../../src/adapters/clock.js';
 import { sha256 } from '../../src/adapters/digest.js';
 import { linkLocks } from '../../src/adapters/locks/link-locks.js';
 import { sharedLocks } from '../../src/adapters/redis/shared-locks.js';
+import { placeKey } from '../../src/ground/file-name.js';
 import type { Clock } from '../../src/ports/clock.js';
 import { FileError } from '../../src/ports/files.js';
 import type { Lock, Locks } from '../../src/ports/locks.js';
@@ -11,7 +12,7 @@ import { linkTo } from '../fixtures/redis-link.js';
 import { REDIS, RedisServer } from '../fixtures/redis-server.js';
 import { Root } from '../fixtures/root.js';
 
-const NAME = 'a token: with/awkward characters';
+const PLACE = { file: '.oauth-tokens/a token: with awkward characters.json', at: ['user_tokens', 'a/b'] };
 
 /** Gives one lock keeper after the other, of the same locks. */
 type Open = () => Promise<() => Promise<Locks>>;
@@ -39,7 +40,7 @@ const inRedis: Open = async () => {
 };
 
 async function taken(locks: Locks, patience = 10): Promise<Lock> {
-  const lock = await locks.acquire(NAME, patience);
+  const lock = await locks.acquire(PLACE, patience);
   if (!lock) throw new Error('was not given');
   return lock;
 }
@@ -54,20 +55,20 @@ describe.each([
       const [mine, theirs] = [await keeper(), await keeper()];
       const lock = await taken(mine);
       expect(lock.lost).toBe(false);
-      expect(await theirs.acquire(NAME, 0.2)).toBe(null);
-      expect(await mine.acquire(NAME, 0.2)).toBe(null);
+      expect(await theirs.acquire(PLACE, 0.2)).toBe(null);
+      expect(await mine.acquire(PLACE, 0.2)).toBe(null);
       const waiting = taken(theirs);
       await lock.release();
       const next = await waiting;
       expect(next.lost).toBe(false);
-      expect(await mine.acquire(NAME, 0)).toBe(null);
+      expect(await mine.acquire(PLACE, 0)).toBe(null);
       await next.release();
     });
 
-    test('each by its name', async () => {
+    test('each by its place', async () => {
       const locks = await (await open())();
       const lock = await taken(locks);
-      const other = await locks.acquire('another', 0.2);
+      const other = await locks.acquire({ ...PLACE, at: ['user_tokens', 'a'] }, 0.2);
       expect(other).not.toBe(null);
       await Promise.all([lock.release(), other?.release()]);
     });
@@ -92,7 +93,7 @@ describe.each([
 });
 
 describe.skipIf(!REDIS)('leases in Redis', () => {
-  const key = `made-up:shared:lock:${NAME}`;
+  const key = `made-up:shared:lock:${placeKey(PLACE)}`;
 
   test('are lost with their time, by either clock', async () => {
     const redis = await RedisServer.start();
@@ -125,12 +126,12 @@ describe.skipIf(!REDIS)('leases in Redis', () => {
     lines[0].cut();
     await expect.poll(() => lock.lost).toBe(true);
     const third = await locksAt(redis.environment, { isAsking: true });
-    expect(await third.acquire(NAME, 5)).toBe(null);
+    expect(await third.acquire(PLACE, 5)).toBe(null);
     const next = await taken(second);
     // It comes back, and takes nothing away.
     await lines[0].mend();
     await lock.release();
-    expect(await third.acquire(NAME, 0.5)).toBe(null);
+    expect(await third.acquire(PLACE, 0.5)).toBe(null);
     expect(next.lost).toBe(false);
     expect(lock.lost).toBe(true);
   });
@@ -139,7 +140,7 @@ describe.skipIf(!REDIS)('leases in Redis', () => {
     const redis = await RedisServer.start();
     const line = await Line.to(redis.port);
     const lock = await taken(await locksAt({ REDIS_URL: line.through(redis.environment.REDIS_URL ?? '') }));
-    const waiting = (await locksAt(redis.environment)).acquire(NAME, 6);
+    const waiting = (await locksAt(redis.environment)).acquire(PLACE, 6);
     line.cut();
     await expect.poll(() => lock.lost).toBe(true);
     await line.mend();
@@ -155,7 +156,7 @@ describe.skipIf(!REDIS)('leases in Redis', () => {
     await redis.stop();
     redis.empty();
     await redis.restart();
-    expect(await second.acquire(NAME, 5)).toBe(null);
+    expect(await second.acquire(PLACE, 5)).toBe(null);
     expect(lock.lost).toBe(true);
     await lock.release();
     await (await taken(second)).release();
@@ -167,7 +168,7 @@ describe.skipIf(!REDIS)('leases in Redis', () => {
     const lock = await taken(locks);
     await redis.stop();
     await lock.release();
-    await expect(locks.acquire(NAME, 0.3)).rejects.toBeInstanceOf(FileError);
+    await expect(locks.acquire(PLACE, 0.3)).rejects.toBeInstanceOf(FileError);
     await redis.restart();
     await expect.poll(() => redis.ask('EXISTS', key), { timeout: 10_000 }).toBe(0);
   });
@@ -178,7 +179,7 @@ describe.skipIf(!REDIS)('leases in Redis', () => {
       throw new FileError('EREDIS', 'cannot be reached');
     };
     const locks = await locksAt(redis.environment, { acquired });
-    await expect(locks.acquire(NAME, 10)).rejects.toBeInstanceOf(FileError);
+    await expect(locks.acquire(PLACE, 10)).rejects.toBeInstanceOf(FileError);
     expect(await redis.ask('EXISTS', key)).toBe(0);
   });
 });

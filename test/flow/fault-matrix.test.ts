@@ -456,7 +456,7 @@ describe('the real program', () => {
     server.next.push(refusal('invalid_grant', {}, { error_description: echo }));
     const { stderr, stdout } = await run(root.path, ['--once', '--log-level', 'DEBUG']);
     const status = await run(root.path, ['status', '--json']);
-    const journal = root.text('.token-refresher/attempts/fault-thing.json');
+    const journal = root.text('.token-refresher/attempts/fault-thing-egress.json');
     const seen = [stderr, stdout, status.stdout, root.text('token_refresher.log'), journal].join('\n');
     expect(seen).toContain('no such token');
     expect(seen).not.toMatch(/made-up/);

@@ -119,7 +119,7 @@ test('a lock of a machine that died while it shared the folder: free once it is 
   const root = new Root();
   const server = await FaultServer.start();
   root.write(FILE, server.file());
-  const lock = root.full('.oauth-tokens/.locks/fault-thing.lock');
+  const lock = root.full('.oauth-tokens/.locks/fault-thing-egress.lock');
   mkdirSync(dirname(lock), { recursive: true });
   symlinkSync(`1 1 another0machine ${Date.now()} 1`, lock);
   const died = Date.now() / 1000 - 45;

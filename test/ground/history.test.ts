@@ -3,7 +3,7 @@ import type { Failure } from '../../src/ground/failure.js';
 import { afterCrash, afterFailure, afterSuccess, type History, NO_HISTORY } from '../../src/ground/history.js';
 
 const NOW = 1_800_000_000;
-const FRESH: History = { token: 'a', ...NO_HISTORY };
+const FRESH: History = { token: 'a', file: '.oauth-tokens/a.json', at: [], ...NO_HISTORY };
 
 function failure(kind: Failure['kind'], retryAfter?: number): Failure {
   return { kind, code: kind, detail: kind, ...(retryAfter === undefined ? {} : { retryAfter }) };

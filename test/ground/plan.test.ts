@@ -14,7 +14,7 @@ function planned({
   return planFor(readToken({ name: 'a', file: 'a.json', at: [] }, document, null), {
     now: NOW,
     timing: { buffer: 3600, floor: 30 },
-    history: { token: 'a', ...NO_HISTORY, ...history },
+    history: { token: 'a', file: 'a.json', at: [], ...NO_HISTORY, ...history },
     subject: 'subject',
     spends: 'spends',
     obstacle: null,

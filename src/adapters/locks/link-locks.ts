@@ -1,7 +1,7 @@
 import fs, { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import lockfile from 'proper-lockfile';
-import { fileNameFor } from '../../ground/file-name.js';
+import { stateNameOf } from '../../ground/file-name.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Digest } from '../../ports/digest.js';
 import { codeOf, FileError, fileError, folderError } from '../../ports/files.js';
@@ -36,9 +36,9 @@ interface OwnerNote extends ProcessIdentity {
  */
 export function linkLocks(folder: string, clock: Clock, digest: Digest): Locks {
   return {
-    async acquire(name, patience) {
+    async acquire(place, patience) {
       if (!existsSync(folder)) makePrivateFolder(folder);
-      const base = join(folder, fileNameFor(name, digest));
+      const base = join(folder, stateNameOf(place, digest));
       const until = clock.monotonic() + patience;
       for (;;) {
         const lock = await tryAcquire(base, LIVING_OWNER_MS);

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { placeKey } from '../../ground/file-name.js';
 import type { Clock } from '../../ports/clock.js';
 import { FileError } from '../../ports/files.js';
-import type { Lock, Locks } from '../../ports/locks.js';
+import type { Lock, LockPlace, Locks } from '../../ports/locks.js';
 import { CONNECTED_AGAIN_AFTER, type RedisLink, troubleOf } from './link.js';
 
 /** Seconds: longer than any request of whoever holds it. */
@@ -44,7 +45,7 @@ export interface SharedLocksParts {
   /** Called with each lock in hand. */
   readonly acquired: () => Promise<void>;
   /** Whether a request of the holder may be under way. */
-  readonly isAsking: (name: string) => Promise<boolean>;
+  readonly isAsking: (place: LockPlace) => Promise<boolean>;
   /** Seconds; bounds the wait for a Redis that is away. */
   readonly awayPatience: number;
 }
@@ -67,12 +68,12 @@ export function sharedLocks(
   };
 
   /** Seconds for which its holder's connection has to be gone; null while it is not. */
-  const deadAfter = async (name: string, text: string): Promise<number | null> => {
+  const deadAfter = async (place: LockPlace, text: string): Promise<number | null> => {
     const { client, run } = JSON.parse(text) as Owner;
     // A server that was restarted knows no connection of before: whoever lives tells it who it is.
     if (run !== (await serverOf(link, clock)).run) return DEAD_AFTER_ASKING;
     if ((await link.send<string>('CLIENT', 'LIST', 'ID', client)).trim() !== '') return null;
-    return (await isAsking(name)) ? DEAD_AFTER_ASKING : CONNECTED_AGAIN_AFTER;
+    return (await isAsking(place)) ? DEAD_AFTER_ASKING : CONNECTED_AGAIN_AFTER;
   };
 
   const hold = (key: string, first: Claim, takenAt: Moment): Lock => {
@@ -119,8 +120,8 @@ export function sharedLocks(
   };
 
   return {
-    async acquire(name, patience) {
-      const key = `${namespace}shared:lock:${name}`;
+    async acquire(place, patience) {
+      const key = `${namespace}shared:lock:${placeKey(place)}`;
       const owner = randomBytes(12).toString('hex');
       const began = clock.monotonic();
       let gone = null as { readonly text: string; readonly since: number } | null;
@@ -149,7 +150,7 @@ export function sharedLocks(
             }
             return lock;
           }
-          const after = text === null ? null : await deadAfter(name, text);
+          const after = text === null ? null : await deadAfter(place, text);
           if (text === null || after === null) gone = null;
           else if (gone?.text !== text) gone = { text, since: clock.monotonic() };
           else if (clock.monotonic() - gone.since > after) await link.send('EVAL', BREAK, '1', key, text);
