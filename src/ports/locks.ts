@@ -14,5 +14,7 @@ export interface Locks {
 export interface Lock {
   /** True once somebody else may hold it: this process was away for too long. */
   readonly lost: boolean;
+  /** Looks once more whether it is still this holder's; false when that cannot be told. For right before a request. */
+  isStillHeld(): Promise<boolean>;
   release(): Promise<void>;
 }

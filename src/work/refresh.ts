@@ -163,7 +163,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
       return localFailure(error);
     }
     reached('journaled');
-    if (!lock.lost) {
+    if (await lock.isStillHeld()) {
       const exchange = await endpoint.request(recipe, instead?.refresh ?? token.refresh);
       // At once, before the next one in the queue is sent.
       const wait = exchange.answer && retryAfterOf(exchange.answer, clock.now());

@@ -89,6 +89,9 @@ export async function tryAcquire(base: string, livingOwnerMs: number): Promise<L
       get lost() {
         return lost;
       },
+      async isStillHeld() {
+        return !lost && readText(lockOf(base)) === text;
+      },
       async release() {
         if (!lost) await release().catch(() => undefined);
         held.delete(text);

@@ -98,9 +98,15 @@ export function sharedLocks(
     // A new connection is another client to Redis: until it is told, the lock seems to be a dead one's.
     const stopRenewing = link.onConnected(renewNext);
     if (link.epoch !== first.epoch) renewNext();
+    const isLost = (): boolean =>
+      lost || !link.connected || link.epoch !== sure.epoch || secondsSince(clock, sure.at) > LEASE;
     return {
       get lost() {
-        return lost || !link.connected || link.epoch !== sure.epoch || secondsSince(clock, sure.at) > LEASE;
+        return isLost();
+      },
+      async isStillHeld() {
+        const text = await link.send<string | null>('GET', key).catch(() => null);
+        return !isLost() && text !== null && (JSON.parse(text) as Owner).owner === owner;
       },
       async release() {
         over = true;
