@@ -7,7 +7,17 @@ import { compile } from 'json-schema-to-typescript';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const schemas = join(root, 'schemas');
 const target = join(root, 'src/ground/file-types.ts');
-const TYPED = ['token-file', 'token-store', 'server', 'server-state', 'provider', 'wanted-token', 'history', 'status'];
+const TYPED = [
+  'token-file',
+  'token-store',
+  'server',
+  'server-state',
+  'provider',
+  'wanted-token',
+  'history',
+  'token-backup',
+  'status',
+];
 
 const parts = ['// Generated from schemas/*.schema.json by "npm run generate"; change those.\n'];
 for (const name of TYPED) {

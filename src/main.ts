@@ -15,6 +15,7 @@ import { parseCall } from './cli/parse.js';
 import { readRunningFlags } from './cli/running-flags.js';
 import type { Watcher } from './ports/watcher.js';
 import { wire } from './wire.js';
+import type { InFlight } from './work/in-flight.js';
 
 declare const SOURCE_ID: string;
 
@@ -30,6 +31,15 @@ const terminal: Terminal = {
 
 /** The command that was understood. */
 let asked: string | null = null;
+
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+/** What a signal does; until there is something to finish, it ends the process at once. */
+let onSignal = (name: keyof typeof SIGNALS): void => process.exit(128 + SIGNALS[name]);
+for (const name of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(name, () => onSignal(name));
+
+/** What has to be finished before the process may end, whatever ends it. */
+let inFlight: InFlight | null = null;
 
 async function main(argv: readonly string[]): Promise<number> {
   const parsed = await parseCall(argv, version(), terminal.columns);
@@ -69,18 +79,17 @@ async function main(argv: readonly string[]): Promise<number> {
     const names = app.publisher.knownOutputs;
     throw new UsageError(`there is no template for the output "${unknown}"${didYouMean(unknown, names)}`);
   }
-  if (command.lasts) {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(name, () => {
-        log.info('STOP', `${name}: finishing what is in flight (${app.refresher.inFlight})`);
-        stopping.abort();
-      });
-    }
-  }
-  if (nameOf(command) === 'run') {
-    process.on('SIGHUP', () => app.loop.alarm.ring('asked'));
-    process.on('SIGUSR1', () => log.reopen());
-  }
+  inFlight = app.inFlight;
+  onSignal = (name) => {
+    if (name === 'SIGHUP' && nameOf(command) === 'run') return app.loop.alarm.ring('asked');
+    const count = app.inFlight.count;
+    log.info('STOP', `${name}: finishing what is in flight (${count})`);
+    if (count > 0 && !command.lasts) terminal.complain('token-refresher: ending once the answer under way is saved');
+    app.inFlight.stop();
+    stopping.abort();
+    if (!command.lasts) void leave(128 + SIGNALS[name]);
+  };
+  if (nameOf(command) === 'run') process.on('SIGUSR1', () => log.reopen());
   if (nameOf(command) === 'bridge') keepHeapSmall();
   const run = await command.load();
   return run({ app, flags, words, terminal, build: SOURCE_ID, version: version(), signal: stopping.signal });
@@ -111,15 +120,20 @@ function version(): string {
 // A reader that has seen enough (`| head`) is no failure.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
-/** The only way out, after all that was said has been taken. Connections that stay open would keep the process. */
+/**
+ * Single exit point: waits until what is in flight is saved, and stdout and stderr are flushed. Connections that stay
+ * open would keep the process.
+ */
 async function leave(code: number): Promise<void> {
+  inFlight?.stop();
+  await inFlight?.settled();
   for (const stream of [process.stdout, process.stderr]) {
     if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write('', () => resolve()));
   }
   process.exit(code);
 }
 
-main(process.argv.slice(2)).then(leave, (error: unknown) => {
+const fail = (error: unknown): Promise<void> => {
   const message = error instanceof Error ? error.message : String(error);
   // Of settings that cannot be read a monitoring plugin says UNKNOWN; 2 would be CRITICAL.
   if (error instanceof UsageError && asked === 'health') {
@@ -128,4 +142,8 @@ main(process.argv.slice(2)).then(leave, (error: unknown) => {
   }
   terminal.complain(`token-refresher: ${error instanceof UsageError ? message : message.split('\n')[0]}`);
   return leave(error instanceof UsageError ? 2 : 1);
-});
+};
+// A mistake in one place must not take with it what is in flight in another.
+for (const event of ['uncaughtException', 'unhandledRejection'] as const)
+  process.on(event, (error) => void fail(error));
+main(process.argv.slice(2)).then(leave, fail);

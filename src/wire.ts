@@ -9,9 +9,12 @@ import { commandHooks } from './adapters/hooks.js';
 import { diskLinks } from './adapters/links.js';
 import { lockedInstance } from './adapters/locks/instance.js';
 import { linkLocks } from './adapters/locks/link-locks.js';
+import { systemProcesses } from './adapters/locks/processes.js';
 import { registrationFiles } from './adapters/registrations.js';
+import { spentTokens } from './adapters/spent-tokens.js';
 import { systemdSupervisor } from './adapters/systemd.js';
 import { handlebarsTemplates } from './adapters/templates.js';
+import { rescueFolders, tokenBackups } from './adapters/token-backups.js';
 import { tokenFiles } from './adapters/token-files.js';
 import { readToml } from './adapters/toml.js';
 import { createAlarm } from './daemon/alarm.js';
@@ -34,6 +37,7 @@ import type { Share } from './share.js';
 import { createFolderList } from './work/folders.js';
 import { createHosts } from './work/hosts.js';
 import { createImports, createIntake } from './work/imports.js';
+import { createInFlight, type InFlight } from './work/in-flight.js';
 import { createKeep } from './work/keep.js';
 import { createLoader, listTokenFiles } from './work/load.js';
 import { createPublisher } from './work/publish.js';
@@ -41,7 +45,7 @@ import { createRefresh, type Step } from './work/refresh.js';
 import { createRefresher } from './work/refresher.js';
 import { createRender } from './work/render.js';
 import type { Memory } from './work/shelf.js';
-import { createSurveyor } from './work/survey.js';
+import { createSurveyor, hashOf } from './work/survey.js';
 import { createTakeIn } from './work/take-in.js';
 
 /** What the program stands on; tests pass their own. */
@@ -87,13 +91,23 @@ export async function wire(on: Foundations): Promise<App> {
   const locks = shared?.locks ?? linkLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
   // Where tokens are, and what is remembered of them: on this disk, or shared by several machines.
   const kept = shared?.documents ?? own;
-  const store = tokenFiles(kept, documents, locks);
+  const backups = tokenBackups(
+    kept,
+    shared ? [] : rescueFolders(realpathSync(root), sha256, diskFiles, process.env),
+    documents,
+    sha256,
+  );
+  const spent = spentTokens(root, kept, own, () => backups.rescued);
+  const store = tokenFiles(kept, documents, locks, (token) => {
+    return token.refresh !== null && spent.load().find(hashOf(token.refresh, sha256), token) !== null;
+  });
   const histories = historyFiles(kept, documents, sha256);
   const hosts = createHosts(log);
   const { timing, allowHttp } = settings;
-  const survey = createSurveyor({ histories, digest: sha256, timing, allowHttp, hosts });
+  const survey = createSurveyor({ histories, backups, spentTokens: spent, digest: sha256, timing, allowHttp, hosts });
   const alarm = createAlarm(clock);
-  const endpoint = on.endpoint ?? lazyEndpoint;
+  const inFlight = createInFlight();
+  const endpoint = untilStopped(on.endpoint ?? lazyEndpoint, inFlight);
 
   const outputs = (): ReadonlySet<string> =>
     new Set([...own.list(['templates/*/*.hbs']), ...shipped.list(['templates/*/*.hbs'])].map(outputName));
@@ -105,6 +119,9 @@ export async function wire(on: Foundations): Promise<App> {
     documents,
     environment: on.environment.read,
     environmentTrouble: on.environment.trouble,
+    spentTokens: spent,
+    digest: sha256,
+    allowHttp,
     ...(on.servers && { servers: on.servers }),
   });
   const takeIn =
@@ -132,6 +149,9 @@ export async function wire(on: Foundations): Promise<App> {
   const refresh = createRefresh({
     store,
     histories,
+    backups,
+    spentTokens: spent,
+    processes: systemProcesses,
     endpoint,
     locks,
     hosts,
@@ -142,12 +162,12 @@ export async function wire(on: Foundations): Promise<App> {
     reached: on.reached ?? (() => undefined),
   });
   const tally = createTally();
-  const refresher = createRefresher(refresh, hosts, clock, (token, result) => {
+  const refresher = createRefresher(refresh, inFlight, hosts, clock, (token, result) => {
     tally.add(token.name, result);
     if (result instanceof Error) log.error('REFRESH', `${token.file}: ${result.message}`, { token: token.name });
     alarm.ring('change');
   });
-  const keep = createKeep({ store, histories, locks, clock });
+  const keep = createKeep({ store, histories, backups, spentTokens: spent, digest: sha256, locks, clock });
   const imports = createImports({ keep, histories, digest: sha256, clock, log });
   const hooks = commandHooks(root, settings.hooks, log);
   const folders = createFolderList(own, settings.tokenFiles);
@@ -162,6 +182,7 @@ export async function wire(on: Foundations): Promise<App> {
     loader,
     publisher,
     refresher,
+    inFlight,
     instance: lockedInstance(root, clock),
     loop: {
       loader,
@@ -201,7 +222,7 @@ export async function wire(on: Foundations): Promise<App> {
         browser: desktopBrowser,
         secrets: loginSecrets,
       };
-      return createLogin({ ports, endpoint, keep, clock });
+      return createLogin({ ports, endpoint, keep, clock, inFlight });
     },
     notify: createNotifier(hooks, root),
     hooks,
@@ -210,7 +231,16 @@ export async function wire(on: Foundations): Promise<App> {
     transports: async () => (await import('./adapters/mcp/transports.js')).sdkTransports(),
     passThrough: async (entry, signal) => (await import('./adapters/mcp/pass-through.js')).passThrough(entry, signal),
     signature: kept.signature,
-    sweep: () => own.sweep(['.', '.oauth-tokens', '.token-refresher', '.token-refresher/attempts']),
+    sweep: () =>
+      own.sweep([
+        '.',
+        '.oauth-tokens',
+        '.token-refresher',
+        '.token-refresher/attempts',
+        '.token-refresher/tokens',
+        '.token-refresher/spent',
+        '.oauth-tokens/.spent',
+      ]),
     async close() {
       await watcher?.close();
       shared?.close();
@@ -262,6 +292,15 @@ const lazyEndpoint: TokenEndpoint = {
     return httpTokenEndpoint().exchange(client, parameters);
   },
 };
+
+/** Nothing is sent once the program is being stopped, whoever would send it. */
+function untilStopped(endpoint: TokenEndpoint, inFlight: InFlight): TokenEndpoint {
+  const unsent = { sent: false, answer: null, trouble: 'the program is being stopped' };
+  return {
+    request: async (recipe, token) => (inFlight.isStopped ? unsent : endpoint.request(recipe, token)),
+    exchange: async (client, parameters) => (inFlight.isStopped ? unsent : endpoint.exchange(client, parameters)),
+  };
+}
 
 function samePlace(a: string, b: string): boolean {
   return realpathSync(a) === realpathSync(b);

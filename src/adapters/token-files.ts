@@ -8,7 +8,7 @@ import { acquiredFor, asWanted, firstContent, notYetThere } from '../ground/want
 import type { Documents } from '../ports/documents.js';
 import { FileError, type Files, type Reservation } from '../ports/files.js';
 import type { Locks } from '../ports/locks.js';
-import type { Place, TokenStore } from '../ports/stores.js';
+import type { Place, Saved, TokenStore } from '../ports/stores.js';
 
 /** Room for tokens that are longer than those they replace. */
 const ROOM_BYTES = 16 * 1024;
@@ -16,7 +16,12 @@ const ROOM_BYTES = 16 * 1024;
 const FILE_PATIENCE = 30;
 
 /** Tokens in files, each kept as whoever wrote it laid it out. */
-export function tokenFiles(files: Files, documents: Documents, locks: Locks): TokenStore {
+export function tokenFiles(
+  files: Files,
+  documents: Documents,
+  locks: Locks,
+  isSpent: (token: Token) => boolean,
+): TokenStore {
   const read = (file: string): { text: string; document: Record<string, unknown> } | null => {
     if (files.look(file)?.kind !== 'file') return null;
     const text = files.read(file);
@@ -41,15 +46,17 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
     return token.wanted && (now || !files.look(token.file)) ? named(notYetThere(token.wanted), token) : null;
   };
 
-  const save = async (token: Token, room: Reservation, update: Update): Promise<Token | 'superseded'> => {
+  const save = async (token: Token, room: Pick<Reservation, 'fill'>, update: Update): Promise<Saved> => {
     const now = present(token);
     if (!now) throw new FileError('EBUSY', 'is being written by another program');
     const found = tokenIn(now.document, token);
     const there = found ? named(found, token) : token.wanted && notYetThere(token.wanted);
-    if (!there || !same(there, token)) {
-      await room.release();
+    if (!there) return 'away';
+    if (!same(there, token)) {
       // A save that was said to have failed, as its answer was lost, may have been made.
-      return there && holds(there, update) ? named(there, token) : 'superseded';
+      if (holds(there, update)) return named(there, token);
+      // What was spent before is an old copy that somebody has written back, and nobody's decision.
+      if (!isSpent(there)) return 'superseded';
     }
     const begun = token.wanted ? { ...now.document, ...acquiredFor(token.wanted) } : now.document;
     const next = formatOf(token.file, begun).update(begun, token.at, update);
@@ -80,6 +87,8 @@ export function tokenFiles(files: Files, documents: Documents, locks: Locks): To
         },
       };
     },
+    restore: (token, update) =>
+      alone(token, () => save(token, { fill: (text) => files.write(token.file, text) }, update)),
     async bring(place, fields, update) {
       return alone(place, async () => {
         const there = files.look(place.file) ? read(place.file) : { text: '{}\n', document: {} };

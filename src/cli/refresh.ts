@@ -1,4 +1,5 @@
 import { isRecipe } from '../ground/recipe.js';
+import { refreshHost } from '../work/survey.js';
 import type { Context } from './command.js';
 import { didYouMean, UsageError } from './options.js';
 
@@ -12,14 +13,17 @@ export async function refresh({ app, flags, words, terminal }: Context): Promise
   const chosen = words.length === 0 ? surveyed : surveyed.filter(({ token }) => words.includes(token.name));
   const asked = words.length > 0 || flags.force === true;
   const outcomes = await Promise.all(
-    chosen.map(async ({ token, recipe, plan }) => {
+    chosen.map(async (one) => {
+      const { token, recipe, plan } = one;
       const { name, file } = token;
-      if (!isRecipe(recipe)) return { name, file, outcome: 'failed', reason: `cannot be refreshed: ${recipe.reason}` };
+      const host = refreshHost(one);
+      if (host === null && !isRecipe(recipe))
+        return { name, file, outcome: 'failed', reason: `cannot be refreshed: ${recipe.reason}` };
       if (plan.at === null && plan.state.startsWith('needs') && flags.force !== true) {
         return { name, file, outcome: 'failed', reason: `parked: ${plan.reason}; --force asks all the same` };
       }
       if (!asked && !plan.refresh) return { name, file, outcome: 'not due', reason: plan.reason };
-      const result = await app.refresher.refresh(token, recipe.endpoint.host, world, asked ? 'person' : 'schedule');
+      const result = await app.refresher.refresh(token, host ?? '', world, asked ? 'person' : 'schedule');
       const reason = result.outcome === 'failed' ? result.failure.detail : 'reason' in result ? result.reason : null;
       return { name, file, outcome: result.outcome.replaceAll('_', ' '), reason };
     }),

@@ -12,6 +12,7 @@ import type { Prompt, ReadInput, Trial } from '../ports/prompt.js';
 import type { Publication } from '../ports/publication.js';
 import type { Supervisor } from '../ports/supervisor.js';
 import type { Imports } from '../work/imports.js';
+import type { InFlight } from '../work/in-flight.js';
 import type { Keep } from '../work/keep.js';
 import type { Loader, World } from '../work/load.js';
 import type { Login } from '../work/login/request.js';
@@ -41,6 +42,8 @@ export interface App {
   readonly documents: Documents;
   readonly publisher: Publisher;
   readonly refresher: Refresher;
+  /** What must be finished before the process may end. */
+  readonly inFlight: InFlight;
   readonly loop: LoopParts;
   /** One look at everything. */
   look(): { readonly world: World; readonly surveyed: readonly Surveyed[] };

@@ -4,7 +4,7 @@ import { isRecipe } from '../ground/recipe.js';
 import { plain } from '../ground/rendering.js';
 import type { World } from '../work/load.js';
 import type { Result } from '../work/refresh.js';
-import type { Surveyed } from '../work/survey.js';
+import { refreshHost, type Surveyed } from '../work/survey.js';
 import type { App } from './app.js';
 import { createRestraint } from './restraint.js';
 import { actionFor } from './status.js';
@@ -85,12 +85,14 @@ export function createCredentials(app: App, key: string, patience: number): Cred
   };
 
   /** Whether it has to be refreshed before it can be used. */
-  const isSpent = ({ token, expiresAt, recipe }: Surveyed): boolean => {
+  const isSpent = ({ token, expiresAt, recipe, plan }: Surveyed): boolean => {
+    if (plan.restores) return true;
     return isRecipe(recipe) && (!token.rendered || (expiresAt !== null && expiresAt <= clock.now()));
   };
 
   const refresh = (found: Found, one: Surveyed, asker: Asker): Promise<Result> | null => {
-    return isRecipe(one.recipe) ? refresher.refresh(one.token, one.recipe.endpoint.host, found.world, asker) : null;
+    const host = refreshHost(one);
+    return host === null ? null : refresher.refresh(one.token, host, found.world, asker);
   };
 
   /** As `refresh`, which goes on by itself when the request can wait no longer. */

@@ -1,6 +1,6 @@
 import { isRecipe } from '../ground/recipe.js';
 import type { Secret } from '../ground/secret.js';
-import type { Surveyed } from '../work/survey.js';
+import { refreshHost, type Surveyed } from '../work/survey.js';
 import type { App } from './app.js';
 
 /** A token as it is once it has been refreshed, where it was due. */
@@ -25,13 +25,11 @@ export async function freshToken(app: App, name: string): Promise<Freshened | nu
 }
 
 /** What went wrong, or null. A token that has time left is good enough meanwhile. */
-async function refreshIfDue(
-  app: App,
-  { token, recipe, plan }: Surveyed,
-  world: ReturnType<App['look']>['world'],
-): Promise<string | null> {
-  if (!isRecipe(recipe)) return recipe.reason;
+async function refreshIfDue(app: App, one: Surveyed, world: ReturnType<App['look']>['world']): Promise<string | null> {
+  const { token, recipe, plan } = one;
+  const host = refreshHost(one);
+  if (host === null) return isRecipe(recipe) ? plan.reason : recipe.reason;
   if (!plan.refresh) return plan.state === 'valid' ? null : plan.reason;
-  const result = await app.refresher.refresh(token, recipe.endpoint.host, world, 'schedule');
+  const result = await app.refresher.refresh(token, host, world, 'schedule');
   return result.outcome === 'failed' ? result.failure.detail : null;
 }

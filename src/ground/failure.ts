@@ -57,6 +57,7 @@ const CODES: Readonly<Record<string, FailureKind>> = {
   answer_lost: 'lost',
   answer_unusable: 'lost',
   cannot_save: 'local',
+  not_saved: 'local',
   lock_lost: 'local',
   not_now: 'local',
 };

@@ -190,6 +190,10 @@ export interface HistoryFile {
   pending: {
     spent: string;
     at: number;
+    /**
+     * the process that asks
+     */
+    owner?: string;
   } | null;
   lastAttempt: {
     at: number;
@@ -220,6 +224,45 @@ export interface HistoryFile {
     host: string;
     until: number;
   } | null;
+}
+
+/**
+ * .token-refresher/tokens/*.json: the last good token of one place, as the token endpoint's answer brought it. It holds secrets. Times are epoch seconds.
+ */
+export interface TokenBackupFile {
+  token: string;
+  /**
+   * where the token is kept, relative to the root
+   */
+  file: string;
+  /**
+   * the keys that lead to it in its file
+   */
+  at: string[];
+  grant: {
+    access: string | null;
+    refresh: string | null;
+    /**
+     * seconds
+     */
+    expiresIn: number | null;
+    /**
+     * seconds
+     */
+    refreshExpiresIn: number | null;
+    tokenType: string | null;
+    salvaged: boolean;
+  };
+  obtainedAt: number;
+  expiresAt: number | null;
+  /**
+   * hash of the refresh token that was spent for it
+   */
+  replaced: string | null;
+  /**
+   * whether the token's own file has got it
+   */
+  saved: boolean;
 }
 
 /**

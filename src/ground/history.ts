@@ -11,7 +11,7 @@ export interface History {
   readonly at: readonly string[];
   /** Refreshes saved so far. */
   readonly generation: number;
-  /** Written before a request is sent, cleared after its answer is saved: found later, the answer was lost. */
+  /** Written before a request is sent, cleared once its answer is known: found later, the answer was lost. */
   readonly pending: Pending | null;
   readonly lastAttempt: LastAttempt | null;
   /** What the verdicts below were passed on: a hash of the tokens in the file and of the recipe. */
@@ -34,6 +34,8 @@ export interface Pending {
   /** SHA-256 of what was spent: the refresh token, or the access token where there is none. */
   readonly spent: string;
   readonly at: number;
+  /** The process that asks, as `Processes` names it; the request is that one's alone to repeat while it may be alive. */
+  readonly owner?: string;
 }
 
 export interface LastAttempt {
@@ -94,10 +96,12 @@ export function afterFailure(history: History, failure: Failure, at: Circumstanc
   const lost = (before?.lost ?? 0) + (failure.kind === 'lost' ? 1 : 0);
   const kind = failure.kind === 'dead' && !at.usesRefreshToken ? 'configuration' : failure.kind;
   const pause = pauseAfter(kind, before, count, lost, at.random);
+  // Until the server has said something, the lost request is its owner's to repeat.
+  const unanswered = failure.kind === 'lost' || (lost > 0 && failure.code === 'unreachable');
   const retryAt = pause === null ? null : now + Math.max(pause, failure.retryAfter ?? 0);
   return {
     ...history,
-    pending: failure.kind === 'local' ? history.pending : null,
+    pending: failure.kind === 'local' || unanswered ? history.pending : null,
     lastAttempt: { at: now, outcome: kind, code: failure.code },
     subject,
     verdict: { kind, code: failure.code, detail: failure.detail, count, retryAt, lost },
@@ -138,7 +142,17 @@ function backoff(count: number, random: number): number {
 export function afterCrash(history: History, subject: string): History {
   const detail = 'the process that asked for it died before the answer was saved';
   const verdict: Verdict = { kind: 'lost', code: 'answer_lost', detail, count: 1, retryAt: null, lost: 1 };
-  return { ...history, pending: null, subject, verdict };
+  return { ...history, subject, verdict };
+}
+
+/** The record of a request for this very token whose answer nobody has; null when there is none. */
+export function unansweredRequest({ pending }: History, spends: string): Pending | null {
+  return pending?.spent === spends ? pending : null;
+}
+
+/** Whether its owner went without noting that the answer was lost. */
+export function diedAsking({ verdict }: History, request: Pending | null): boolean {
+  return request !== null && (verdict === null || verdict.lost === 0);
 }
 
 export interface Success {

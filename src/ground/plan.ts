@@ -1,5 +1,5 @@
 import { duration } from './duration.js';
-import type { History, Verdict } from './history.js';
+import { diedAsking, type History, unansweredRequest, type Verdict } from './history.js';
 import type { Token } from './token.js';
 
 /** How often and how early; all in seconds. */
@@ -19,6 +19,8 @@ export interface Facts {
   readonly subject: string;
   /** Hash of what a refresh would spend. */
   readonly spends: string;
+  /** When its refresh token was spent, for people, and whether its successor is at hand; null when it was not. */
+  readonly spent: { readonly reason: string; readonly successor: boolean } | null;
   /** Why it cannot be refreshed at all, or null. */
   readonly obstacle: string | null;
   /** This machine's clock minus the server's, where measured. */
@@ -45,6 +47,8 @@ export interface Plan {
   readonly reason: string;
   /** It will never be refreshed as things are, and the reason says why. */
   readonly blocked?: true;
+  /** No request is made: the successor of a spent token is put back in its place. */
+  readonly restores?: true;
 }
 
 /** Below this, a difference between two clocks is the network's and the `Date` header's coarseness. */
@@ -81,6 +85,12 @@ export function planFor(token: Token, facts: Facts): Plan {
   const expired = ends !== null && time >= ends;
   const at = (moment: number): number => moment - (time - now);
 
+  // Nobody's wish overrules this: a provider with rotation ends the whole grant when a spent token comes back.
+  if (facts.spent) {
+    const { reason, successor } = facts.spent;
+    if (!successor) return { refresh: false, at: null, state: 'needs_login', reason };
+    return { refresh: true, restores: true, at: now, state: expired ? 'expired' : 'due', reason };
+  }
   if (facts.obstacle !== null) {
     const state = expired ? 'expired' : !token.access ? 'needs_configuration' : ends === null ? 'unknown' : 'valid';
     return {
@@ -96,7 +106,7 @@ export function planFor(token: Token, facts: Facts): Plan {
     return { refresh: false, at: facts.hostHeldUntil, state: expired ? 'expired' : 'valid', reason };
   }
   if (facts.asker === 'person') return { refresh: true, at: now, state: 'due', reason: 'asked for' };
-  if (history.pending?.spent === facts.spends) {
+  if (diedAsking(history, unansweredRequest(history, facts.spends))) {
     return { refresh: true, at: now, state: 'due', reason: 'the answer to its last request was lost' };
   }
   const verdict = history.subject === facts.subject ? history.verdict : null;

@@ -2,6 +2,8 @@
 export interface Files {
   /** What the patterns match, in order of path. */
   list(patterns: readonly string[]): readonly Listed[];
+  /** The names in a folder; the same array as before while nothing has come or gone. Empty when it is not there. */
+  names(folder: string): readonly string[];
   /** One path as `list` would give it; null when nothing is there. */
   look(path: string): Listed | null;
   /** The signature that `look` would give; empty when nothing is there. */

@@ -4,8 +4,11 @@ import type { AgentFile } from '../ground/recipe.js';
 import type { Server } from '../ground/server.js';
 import { fileStem, type Token, type Wanted } from '../ground/token.js';
 import { asWanted, notYetThere } from '../ground/wanted.js';
+import type { Digest } from '../ports/digest.js';
 import type { Documents } from '../ports/documents.js';
 import type { Files } from '../ports/files.js';
+import type { SpentTokens } from '../ports/stores.js';
+import { type Copy, separateCopies } from './copies.js';
 import {
   providerReader,
   serverReader,
@@ -28,6 +31,8 @@ export interface World {
   readonly problems: readonly Problem[];
   /** Names in .oauth-tokens that are outputs. */
   readonly outputs: ReadonlySet<string>;
+  /** Token files that hold what another one holds, or held; they count as no token. */
+  readonly copies: readonly Copy[];
 }
 
 export interface Loader {
@@ -53,6 +58,9 @@ export interface LoaderParts {
   /** Names in .oauth-tokens that are outputs, not inputs. */
   readonly outputs: () => ReadonlySet<string>;
   readonly tokenFiles: readonly string[];
+  readonly spentTokens: SpentTokens;
+  readonly digest: Digest;
+  readonly allowHttp: boolean;
   /** What `serverMemory` gave another process. */
   readonly servers?: Memory<Server>;
 }
@@ -101,20 +109,37 @@ export function createLoader(parts: LoaderParts): Loader {
       wanted.update(own.list([`${WANTED}/*.json`]), now);
 
       const environment = parts.environment();
-      const seen = [...shelves.map(({ items }) => items), environment];
+      const ledger = parts.spentTokens.load();
+      const seen = [...shelves.map(({ items }) => items), environment, ledger.version];
       if (before && seen.every((part, index) => part === before?.seen[index])) return before.world;
 
       const asked = withWanted(tokens.items, values(wanted), outputs);
       const named = withDistinctNames(asked.tokens);
       const previous = new Map(before?.world.tokens.map((token) => [token.name, token]));
+      const agents = new Map(tokens.items.flatMap(({ value }) => (value?.agent ? [value.agent] : [])));
+      const providers = new Map(
+        [...values(shippedProviders), ...values(ownProviders)].map((provider) => [provider.name, provider]),
+      );
+      const sorted = separateCopies(
+        named.tokens.map((token) => stillRenderable(token, previous.get(token.name))),
+        {
+          servers: values(servers),
+          ledger,
+          digest: parts.digest,
+          sourcesOf: (token) => ({
+            provider: providers.get(token.provider ?? '') ?? null,
+            agent: agents.get(token.name) ?? null,
+            environment,
+            allowHttp: parts.allowHttp,
+          }),
+        },
+      );
       const world: World = {
-        tokens: named.tokens.map((token) => stillRenderable(token, previous.get(token.name))),
-        agents: new Map(tokens.items.flatMap(({ value }) => (value?.agent ? [value.agent] : []))),
+        ...sorted,
+        agents,
         servers: values(servers),
         switchedOff: new Set(values(switches).flat()),
-        providers: new Map(
-          [...values(shippedProviders), ...values(ownProviders)].map((provider) => [provider.name, provider]),
-        ),
+        providers,
         environment,
         outputs,
         problems: [

@@ -1,6 +1,7 @@
 import { duration } from '../ground/duration.js';
 import type { Failure } from '../ground/failure.js';
 import type { History, Verdict } from '../ground/history.js';
+import { humanMoment } from '../ground/moment.js';
 import { labelOf, type Token } from '../ground/token.js';
 import type { Log } from '../ports/log.js';
 
@@ -9,6 +10,8 @@ export interface RefreshLog {
   begins(token: Token, why: string): void;
   answerWasLost(token: Token): void;
   superseded(token: Token): void;
+  /** An old copy stood in its place, which was spent at that time. */
+  restored(token: Token, spentAt: number | null): void;
   notYetSaved(token: Token, why: string): void;
   journalRefused(token: string, why: string): void;
   /** This machine refuses: told once, not at every attempt. */
@@ -36,6 +39,10 @@ export function createRefreshLog(log: Log): RefreshLog {
     begins: (token, why) => say('info', token, `${why}, refreshing...`),
     answerWasLost: (token) => say('warning', token, 'the answer to its last request was lost; asking again'),
     superseded: (token) => say('warning', token, 'was changed by another program meanwhile; what is there stays'),
+    restored(token, spentAt) {
+      const when = spentAt === null ? '' : `, whose refresh token was spent on ${humanMoment(spentAt)}`;
+      say('warning', token, `an old copy had been written over it${when}; its successor is back in its place`);
+    },
     notYetSaved: (token, why) => say('error', token, `${why}; its new token is held until it can be saved`),
     journalRefused: (token, why) => log.debug('REFRESH', `the journal ${why}; this process remembers`, { token }),
     succeeded(token, endsIn, verdict) {

@@ -1,25 +1,35 @@
 import { retryAfterOf, takeGrant } from '../ground/answer.js';
+import type { TokenBackup } from '../ground/backup.js';
 import { environmentTokens, otherInEnvironment } from '../ground/environment-tokens.js';
 import type { Failure } from '../ground/failure.js';
 import type { Update } from '../ground/formats/format.js';
-import { afterCrash, afterFailure, afterSuccess, type History } from '../ground/history.js';
+import {
+  afterCrash,
+  afterFailure,
+  afterSuccess,
+  diedAsking,
+  type History,
+  unansweredRequest,
+} from '../ground/history.js';
 import { type Exchange, failureOf, lifetimeOf, updateOf } from '../ground/outcome.js';
 import type { Asker } from '../ground/plan.js';
 import { isRecipe, type Recipe } from '../ground/recipe.js';
 import type { Secret } from '../ground/secret.js';
-import { labelOf, type Token } from '../ground/token.js';
+import type { Token } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { Digest } from '../ports/digest.js';
 import type { TokenEndpoint } from '../ports/endpoint.js';
 import { FileError } from '../ports/files.js';
 import type { Lock, Locks } from '../ports/locks.js';
 import type { Log } from '../ports/log.js';
-import type { HistoryStore, TokenReservation, TokenStore } from '../ports/stores.js';
+import type { Processes } from '../ports/processes.js';
+import type { BackupStore, HistoryStore, Saved, SpentTokens, TokenReservation, TokenStore } from '../ports/stores.js';
 import type { Hosts } from './hosts.js';
 import { importMark } from './imports.js';
 import type { World } from './load.js';
 import { createRefreshLog } from './refresh-log.js';
-import { type Surveyed, type Surveyor, spendsOf } from './survey.js';
+import { createRequestWatch } from './request-watch.js';
+import { hashOf, type Surveyed, type Surveyor, spendsOf, spentReason, successorOf } from './survey.js';
 
 export type Result =
   | { readonly outcome: 'refreshed' | 'adopted' | 'busy' | 'gone' }
@@ -27,11 +37,14 @@ export type Result =
   | { readonly outcome: 'failed'; readonly failure: Failure };
 
 /** The steps of a refresh, in order; tests end the process at each. */
-export type Step = 'locked' | 'reserved' | 'journaled' | 'answered' | 'saved' | 'recorded';
+export type Step = 'locked' | 'reserved' | 'journaled' | 'answered' | 'backed-up' | 'saved' | 'recorded';
 
 export interface RefreshParts {
   readonly store: TokenStore;
   readonly histories: HistoryStore;
+  readonly backups: BackupStore;
+  readonly spentTokens: SpentTokens;
+  readonly processes: Processes;
   readonly endpoint: TokenEndpoint;
   readonly locks: Locks;
   readonly hosts: Hosts;
@@ -48,6 +61,9 @@ export type Refresh = (seen: Token, world: World, asker: Asker, stopped: () => b
 /** Longer than the longest request of whoever holds the lock; seconds. */
 const LOCK_PATIENCE = 90;
 const SAVE_AGAIN_AFTER = 1;
+/** How often a save is tried, once its tokens are safe elsewhere or the program is being stopped. */
+const SAVES_WHEN_SAFE = 3;
+const SAVES_WHEN_STOPPED = 10;
 
 /** What one refresh is about. */
 interface Case extends Surveyed {
@@ -63,15 +79,18 @@ interface Case extends Surveyed {
 }
 
 export function createRefresh(parts: RefreshParts): Refresh {
-  const { store, histories, endpoint, locks, hosts, survey, clock, digest, reached } = parts;
+  const { store, histories, backups, spentTokens, endpoint, locks, hosts, survey, clock, digest, reached } = parts;
   const tell = createRefreshLog(parts.log);
+  const requests = createRequestWatch(parts.processes, clock);
 
   const underLock = async (
     seen: Token,
     { world, asker, lock, stopped }: Pick<Case, 'world' | 'asker' | 'lock' | 'stopped'>,
   ): Promise<Result> => {
-    const token = await store.reread(seen);
-    if (!token) return { outcome: 'gone' };
+    const there = await store.reread(seen);
+    if (!there) return { outcome: 'gone' };
+    const token = await restored(there);
+    if ('outcome' in token) return token;
     const changed = token.access?.reveal() !== seen.access?.reveal();
     // Somebody else was faster: what they got is as new as anything this process could ask for.
     if (changed && asker !== 'schedule') return { outcome: 'adopted' };
@@ -82,21 +101,61 @@ export function createRefresh(parts: RefreshParts): Refresh {
     return attempt({ ...surveyed, recipe, world, asker, lock, stopped, spent: spendsOf(token, digest), instead: null });
   };
 
+  /** The token as it is, or its successor where a spent one stands in its place. */
+  const restored = async (token: Token): Promise<Token | Result> => {
+    const ledger = spentTokens.load();
+    const spent = token.refresh && ledger.find(spendsOf(token, digest), token);
+    if (!spent) return token;
+    const backup = successorOf(token, { backups, ledger, digest });
+    if (!backup) return { outcome: 'not_due', reason: spentReason(spent) };
+    try {
+      const saved = await store.restore(token, backup.update);
+      if (saved === 'away') return { outcome: 'gone' };
+      if (saved === 'superseded') return { outcome: 'adopted' };
+      tell.restored(token, spent.at);
+      await settle(() => backups.note({ ...backup, saved: true }), token);
+      await settle(() => spentTokens.add(spent), token);
+      return saved;
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      const failure = { kind: 'local', code: 'cannot_save', detail: `its file ${error.message}` } as const;
+      tell.refused(token, failure.detail);
+      return { outcome: 'failed', failure };
+    }
+  };
+
   const attempt = async (found: Case): Promise<Result> => {
     const { token, recipe, spent, instead } = found;
-    const lost = found.history.pending?.spent === spent;
-    if (lost) tell.answerWasLost(token);
+    const request = unansweredRequest(found.history, spent);
+    if (request && !(await requests.mayRepeat(request, found.stopped))) {
+      return { outcome: 'not_due', reason: 'another process may still get the answer to its request' };
+    }
+    const lost = diedAsking(found.history, request);
+    if (request) tell.answerWasLost(token);
     else if (!instead) tell.begins(token, found.plan.reason);
     const history = lost ? afterCrash(found.history, found.subject) : found.history;
 
     const reservation = await reserve(found);
     if ('code' in reservation) return fail(found, found.history, reservation);
-    const exchange = await hosts.limit(recipe.endpoint.host).requests(() => ask(found, history));
+    const pending = instead ? null : { spent, at: clock.now(), owner: parts.processes.self };
+    const asked: History = { ...history, pending };
+    const exchange = await hosts.limit(recipe.endpoint.host).requests(() => ask(found, asked));
     if ('code' in exchange) {
       await reservation.release();
       if (exchange.code === 'not_now') return { outcome: 'not_due', reason: exchange.detail };
       return fail(found, found.history, exchange);
     }
+    return take(found, asked, exchange, reservation);
+  };
+
+  /** What came back: its tokens are kept before anything is said about it. */
+  const take = async (
+    found: Case,
+    history: History,
+    exchange: Exchange,
+    reservation: TokenReservation,
+  ): Promise<Result> => {
+    const { token, recipe, instead } = found;
     const now = clock.now();
     reached('answered');
     if (exchange.answer) hosts.measure(recipe.endpoint.host, exchange.answer, now);
@@ -104,10 +163,16 @@ export function createRefresh(parts: RefreshParts): Refresh {
     // A refresh token that was not replaced goes on being the good one.
     const grant = granted && instead ? { ...granted, refresh: granted.refresh ?? instead.refresh } : granted;
     const update = grant && updateOf(grant, now, hosts.skewOf(recipe.endpoint.host));
-    // Kept before anything is said about the answer: this may be the only copy of the token in the world.
-    const saved = update && (await saveForSure(token, reservation, update));
-    if (!update) await reservation.release();
+    // This may be the only copy of the tokens in the world.
+    const saved = update && (await keepForSure(found, reservation, update));
     reached('saved');
+    if (saved === 'superseded') {
+      tell.superseded(token);
+      await record({ ...history, pending: null });
+      return { outcome: 'adopted' };
+    }
+    if (saved === 'away') return fail(found, { ...history, pending: null }, NOT_SAVED);
+    if (!saved) await reservation.release();
 
     const failure = failureOf(exchange, grant, token, recipe, now);
     const subject = saved ? survey.one(saved, found.world, now, 'schedule').subject : found.subject;
@@ -130,7 +195,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const other = otherInEnvironment(token, environmentTokens(world.providers.values(), world.environment));
     if (!other?.refresh || other.refresh.reveal() === token.refresh?.reveal()) return null;
     const imported = importMark(other, digest);
-    if (history.imported === imported) return null;
+    if (history.imported === imported || isSpent(other.refresh, token)) return null;
     tell.fallsBack(token, refusal, other.names);
     return { ...found, history: { ...history, pending: null, imported }, instead: { refresh: other.refresh, refusal } };
   };
@@ -148,7 +213,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
 
   /** A durable note of the attempt, then the request; or why it was not sent. */
   const ask = async (
-    { token, recipe, spent, instead, lock, stopped }: Case,
+    { token, recipe, instead, lock, stopped }: Case,
     history: History,
   ): Promise<Exchange | Failure> => {
     // Both may have come about while this one waited for its turn.
@@ -157,8 +222,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
       return { kind: 'local', code: 'not_now', detail: 'its host asked to be left alone until then' };
     }
     try {
-      // The store's own refresh token is not the one that a lost answer would have spent.
-      await histories.write({ ...history, pending: instead ? null : { spent, at: clock.now() } });
+      await histories.write(history);
     } catch (error) {
       return localFailure(error);
     }
@@ -174,21 +238,64 @@ export function createRefresh(parts: RefreshParts): Refresh {
     return { kind: 'local', code: 'lock_lost', detail };
   };
 
-  /** Until the disk takes it. The lock is held meanwhile, so that nobody spends the old refresh token. */
-  const saveForSure = async (token: Token, reservation: TokenReservation, update: Update): Promise<Token | null> => {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        const saved = await reservation.save(update);
-        if (saved !== 'superseded') return saved;
-        tell.superseded(token);
-        return null;
-      } catch (error) {
+  /**
+   * Puts the new tokens in a safe place, and then into their own. Where nothing can hold them they are held in memory
+   * and tried again, under the lock, so that nobody spends the old refresh token meanwhile.
+   */
+  const keepForSure = async (found: Case, reservation: TokenReservation, update: Update): Promise<Saved> => {
+    const { token, recipe, instead, stopped } = found;
+    const sent = recipe.grant === 'refresh_token' ? (instead?.refresh ?? token.refresh) : null;
+    const rotated = sent && update.grant.refresh && update.grant.refresh.reveal() !== sent.reveal() ? sent : null;
+    const replaced = rotated && hashOf(rotated, digest);
+    const backup = { name: token.name, file: token.file, at: token.at, update, replaced, saved: false };
+    let isSafe = await backUp(backup);
+    reached('backed-up');
+    for (let tries = 1; ; tries += 1) {
+      const saved = await reservation.save(update).catch((error: unknown) => {
         if (!(error instanceof FileError)) throw error;
-        if (tries === 0) tell.notYetSaved(token, error.message);
-        await clock.sleep(SAVE_AGAIN_AFTER);
+        return error;
+      });
+      if (!(saved instanceof FileError) && saved !== 'away') {
+        if (isSafe && saved !== 'superseded') await settle(() => backups.note({ ...backup, saved: true }), token);
+        return saved;
       }
+      const enough = isSafe ? SAVES_WHEN_SAFE : stopped() ? SAVES_WHEN_STOPPED : Number.POSITIVE_INFINITY;
+      if (tries >= enough) return 'away';
+      if (tries === 1) tell.notYetSaved(token, saved === 'away' ? 'its place is gone' : saved.message);
+      await clock.sleep(SAVE_AGAIN_AFTER);
+      if (!isSafe) isSafe = await backUp(backup);
     }
   };
+
+  /** Whether the tokens are safe, in the root or elsewhere. That what was sent is spent is noted with them. */
+  const backUp = async (backup: TokenBackup): Promise<boolean> => {
+    const { name: token, file, replaced: hash } = backup;
+    // The token that was sent is still good, and whoever lost an answer asks again.
+    if (hash === null) return false;
+    const results = await Promise.allSettled([
+      backups.write(backup),
+      spentTokens.add({ hash, at: clock.now(), token, file }),
+    ]);
+    for (const result of results) {
+      if (result.status === 'fulfilled') continue;
+      if (!(result.reason instanceof FileError)) throw result.reason;
+      tell.journalRefused(token, result.reason.message);
+    }
+    return results[0].status === 'fulfilled';
+  };
+
+  /** What is there to be found out again. */
+  const settle = async (work: () => Promise<void>, { name }: Token): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      tell.journalRefused(name, error.message);
+    }
+  };
+
+  const isSpent = (refresh: Secret, holder: Token): boolean =>
+    spentTokens.load().find(hashOf(refresh, digest), holder) !== null;
 
   const changedOnDisk = async ({ token, spent }: Case): Promise<boolean> => {
     const there = await store.reread(token);
@@ -210,23 +317,9 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const uncalled = person ? [] : history.uncalled;
     const next = afterSuccess({ ...history, uncalled }, { now, called, subject, lifetime });
     await record(next);
-    const successor = update?.grant.refresh;
-    if (successor && digest(successor.reveal()) !== found.spent) await parkCopies(found, now);
     reached('recorded');
     tell.succeeded(token, update && update.expiresAt !== null ? update.expiresAt - update.now : null, next.verdict);
     return { outcome: 'refreshed' };
-  };
-
-  /** Other files that hold the refresh token that has just been spent: theirs is dead from here on. */
-  const parkCopies = async ({ token, world }: Case, now: number): Promise<void> => {
-    const spent = token.refresh?.reveal();
-    for (const other of world.tokens) {
-      if (other.name === token.name || !spent || other.refresh?.reveal() !== spent) continue;
-      const { subject, history } = survey.one(other, world, now, 'schedule');
-      const detail = `it is a copy of ${labelOf(token)}, whose refresh has spent its refresh token`;
-      const verdict = { kind: 'dead', code: 'already_spent', detail, count: 1, retryAt: null, lost: 1 } as const;
-      await record({ ...history, subject, verdict });
-    }
   };
 
   const fail = async (found: Case, history: History, failure: Failure, subject = found.subject): Promise<Result> => {
@@ -268,6 +361,12 @@ export function createRefresh(parts: RefreshParts): Refresh {
     }
   };
 }
+
+const NOT_SAVED: Failure = {
+  kind: 'local',
+  code: 'not_saved',
+  detail: 'its new token could not be put in its place; it is kept, and put there as soon as that is possible',
+};
 
 function localFailure(error: unknown): Failure {
   if (!(error instanceof FileError)) throw error;

@@ -1,11 +1,11 @@
 import type { Asker } from '../ground/plan.js';
-import { isRecipe } from '../ground/recipe.js';
 import type { Token } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { Hosts } from './hosts.js';
+import type { InFlight } from './in-flight.js';
 import type { World } from './load.js';
 import type { Refresh, Result } from './refresh.js';
-import type { Surveyed } from './survey.js';
+import { refreshHost, type Surveyed } from './survey.js';
 
 /** From this many hosts on, a start after boot or sleep is spread ... */
 const SPREAD_FROM = 8;
@@ -34,13 +34,13 @@ const STOPPED: Result = { outcome: 'not_due', reason: 'the program is being stop
 
 export function createRefresher(
   refresh: Refresh,
+  work: InFlight,
   hosts: Hosts,
   clock: Clock,
   ended: (token: Token, result: Result | Error) => void,
 ): Refresher {
   const inFlight = new Map<string, Promise<Result>>();
   const resting = new Map<string, number>();
-  let stopped = false;
 
   const rest = (token: Token, seconds: number): void => {
     if (seconds === 0) resting.delete(token.name);
@@ -53,9 +53,11 @@ export function createRefresher(
     if (running) return running;
     const run = async (): Promise<Result> => {
       if (delay > 0) await clock.sleep(delay);
-      return hosts.limit(host).refreshes(async () => (stopped ? STOPPED : refresh(token, world, asker, () => stopped)));
+      return hosts
+        .limit(host)
+        .refreshes(async () => (work.isStopped ? STOPPED : refresh(token, world, asker, () => work.isStopped)));
     };
-    const promise = run().finally(() => inFlight.delete(token.name));
+    const promise = work.run(run).finally(() => inFlight.delete(token.name));
     inFlight.set(token.name, promise);
     promise.then(
       (result) => {
@@ -73,9 +75,11 @@ export function createRefresher(
 
   return {
     start(surveyed, world, asker, spread) {
-      const due = surveyed.flatMap(({ token, recipe, plan }) => {
+      const due = surveyed.flatMap((one) => {
+        const { token, plan } = one;
         const rested = restsUntil(token.name) <= clock.monotonic();
-        return plan.refresh && rested && isRecipe(recipe) && !stopped ? [{ token, host: recipe.endpoint.host }] : [];
+        const host = refreshHost(one);
+        return plan.refresh && rested && host !== null && !work.isStopped ? [{ token, host }] : [];
       });
       const spreadHosts = new Map(due.map(({ host }) => [host, 0]));
       if (spread && spreadHosts.size >= SPREAD_FROM) {
@@ -91,11 +95,7 @@ export function createRefresher(
     get inFlight() {
       return inFlight.size;
     },
-    async settled() {
-      while (inFlight.size > 0) await Promise.allSettled(inFlight.values());
-    },
-    stop() {
-      stopped = true;
-    },
+    settled: () => work.settled(),
+    stop: () => work.stop(),
   };
 }

@@ -1,9 +1,12 @@
+import type { TokenBackup } from '../ground/backup.js';
 import type { History } from '../ground/history.js';
-import { type Asker, expiresAt, type Plan, planFor, type Timing } from '../ground/plan.js';
+import { humanMoment } from '../ground/moment.js';
+import { type Asker, expiresAt, type Facts, type Plan, planFor, type Timing } from '../ground/plan.js';
 import { isRecipe, type Recipe, recipeFor, type Unrefreshable } from '../ground/recipe.js';
-import { labelOf, type Token } from '../ground/token.js';
+import type { Secret } from '../ground/secret.js';
+import type { Token } from '../ground/token.js';
 import type { Digest } from '../ports/digest.js';
-import type { HistoryStore } from '../ports/stores.js';
+import type { BackupStore, HistoryStore, SpentLedger, SpentToken, SpentTokens } from '../ports/stores.js';
 import type { World } from './load.js';
 
 /** One token, what is known of it, and what is to be done about it. */
@@ -19,6 +22,8 @@ export interface Surveyed {
 
 export interface SurveyParts {
   readonly histories: HistoryStore;
+  readonly backups: BackupStore;
+  readonly spentTokens: SpentTokens;
   readonly digest: Digest;
   readonly timing: Timing;
   readonly allowHttp: boolean;
@@ -41,16 +46,15 @@ export interface Surveyor {
 }
 
 export function createSurveyor(parts: SurveyParts): Surveyor {
-  const { histories, digest, timing, allowHttp, hosts } = parts;
+  const { histories, backups, spentTokens, digest, timing, allowHttp, hosts } = parts;
   const known = new WeakMap<Token, Identified>();
-  /** By the hash of a refresh token, the first that holds it. */
-  let owners = new Map<string, Token>();
 
-  /** A copy of a token file must not spend the refresh token a second time. */
-  const sharedWith = (token: Token, spends: string): string | null => {
-    const owner = token.refresh ? owners.get(spends) : undefined;
-    if (!owner || owner.name === token.name) return null;
-    return `it holds the same refresh token as ${labelOf(owner)}; only that one is refreshed`;
+  const spentOf = (token: Token, spends: string, ledger: SpentLedger): Facts['spent'] => {
+    const spent = token.refresh && ledger.find(spends, token);
+    if (!spent) return null;
+    const successor = successorOf(token, { backups, ledger, digest }) !== null;
+    const reason = successor ? 'an old copy was written over it; its successor is put back' : spentReason(spent);
+    return { reason, successor };
   };
 
   /** What is made of a token alone: only a changed token or world makes it anew. */
@@ -66,7 +70,13 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
     return identified;
   };
 
-  const survey = (token: Token, history: History, world: World, now: number, asker: Asker): Surveyed => {
+  const survey = (
+    token: Token,
+    history: History,
+    { world, ledger }: { readonly world: World; readonly ledger: SpentLedger },
+    now: number,
+    asker: Asker,
+  ): Surveyed => {
     const { recipe, subject, spends } = identify(token, world);
     const host = isRecipe(recipe) ? recipe.endpoint.host : '';
     const skew = hosts.skewOf(host);
@@ -76,7 +86,8 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
       history,
       subject,
       spends,
-      obstacle: isRecipe(recipe) ? sharedWith(token, spends) : recipe.reason,
+      spent: spentOf(token, spends, ledger),
+      obstacle: isRecipe(recipe) ? null : recipe.reason,
       skew,
       hostHeldUntil: hosts.heldUntil(host, now),
       asker,
@@ -88,19 +99,17 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
     one(token, world, now, asker) {
       const history = histories.read(token);
       hosts.recall(history);
-      return survey(token, history, world, now, asker);
+      return survey(token, history, { world, ledger: spentTokens.load() }, now, asker);
     },
     all(world, now, asker) {
       // First all of them: what one token's server has asked for holds for the others of its host.
-      owners = new Map();
+      const ledger = spentTokens.load();
       const remembered = world.tokens.map((token) => {
         const history = histories.read(token);
         hosts.recall(history);
-        const { spends } = identify(token, world);
-        if (token.refresh && !owners.has(spends)) owners.set(spends, token);
         return { token, history };
       });
-      return remembered.map(({ token, history }) => survey(token, history, world, now, asker));
+      return remembered.map(({ token, history }) => survey(token, history, { world, ledger }, now, asker));
     },
   };
 }
@@ -112,9 +121,43 @@ interface Identified {
   readonly spends: string;
 }
 
+const spending = new WeakMap<Token, string>();
+
 /** Hash of what a refresh would spend: the refresh token, or the access token that it replaces. */
 export function spendsOf(token: Token, digest: Digest): string {
-  return digest((token.refresh ?? token.access)?.reveal() ?? null);
+  const known = spending.get(token);
+  if (known !== undefined) return known;
+  const hash = hashOf(token.refresh ?? token.access, digest);
+  spending.set(token, hash);
+  return hash;
+}
+
+/** What a refresh token is known by once it is spent. */
+export function hashOf(secret: Secret | null, digest: Digest): string {
+  return digest(secret?.reveal() ?? null);
+}
+
+/** The tokens that came after the spent one that stands there; null when they are not known, or spent as well. */
+export function successorOf(
+  token: Token,
+  { backups, ledger, digest }: { backups: BackupStore; ledger: SpentLedger; digest: Digest },
+): TokenBackup | null {
+  const backup = backups.read(token);
+  const refresh = backup?.update.grant.refresh ?? null;
+  return backup && refresh && !ledger.find(hashOf(refresh, digest), token) ? backup : null;
+}
+
+/** For people. */
+export function spentReason({ at, file, token }: Pick<SpentToken, 'at' | 'file' | 'token'>): string {
+  const when = at === null ? '' : ` on ${humanMoment(at)}`;
+  const where = file === '' ? '' : `, for ${token} in ${file}`;
+  return `its refresh token was spent${when}${where}; it is never sent again`;
+}
+
+/** The host that a refresh asks; '' where none is asked, and null when it can be neither refreshed nor restored. */
+export function refreshHost({ recipe, plan }: Pick<Surveyed, 'recipe' | 'plan'>): string | null {
+  if (plan.restores) return '';
+  return isRecipe(recipe) ? recipe.endpoint.host : null;
 }
 
 /** What a verdict is passed on: it falls when any of these changes. */

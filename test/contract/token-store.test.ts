@@ -14,10 +14,12 @@ import { Secret } from '../../src/ground/secret.js';
 import type { Token } from '../../src/ground/token.js';
 import { notYetThere } from '../../src/ground/wanted.js';
 import { FileError, type Files } from '../../src/ports/files.js';
-import type { TokenStore } from '../../src/ports/stores.js';
+import type { Saved, TokenStore } from '../../src/ports/stores.js';
 import { linkTo } from '../fixtures/redis-link.js';
 import { REDIS, RedisServer } from '../fixtures/redis-server.js';
 import { Root } from '../fixtures/root.js';
+
+const isSpent = (token: Token): boolean => token.refresh?.reveal() === 'made-up-refresh-spent';
 
 /** A store, and another program that knows the same documents. */
 interface Kept {
@@ -31,7 +33,7 @@ interface Kept {
 
 async function storeOver(files: Files, root: Root): Promise<TokenStore> {
   const locks = linkLocks(root.full('.locks'), systemClock, sha256);
-  return tokenFiles(files, await jsonDocuments(diskFiles(root.path)), locks);
+  return tokenFiles(files, await jsonDocuments(diskFiles(root.path)), locks, isSpent);
 }
 
 async function onDisk(): Promise<Kept> {
@@ -129,8 +131,8 @@ function update(n: number | string, refresh = true): Update {
   return { grant, now: 1_800_000_000, expiresAt: 1_800_003_600 };
 }
 
-const pair = (token: Token | 'superseded' | null) =>
-  token === null || token === 'superseded' ? token : [token.access?.reveal(), token.refresh?.reveal()];
+const pair = (token: Saved | null) =>
+  token === null || typeof token === 'string' ? token : [token.access?.reveal(), token.refresh?.reveal()];
 const WANTED = { definition: 'registry/tokens/machine.json', file: '.oauth-tokens/machine.json', fields: {} };
 
 describe.each([
@@ -210,6 +212,33 @@ describe.each([
       expect(await reservation.save(update(2))).toBe('superseded');
       await settle();
       expect(foreign.read(FILE)).toBe(theirs);
+    });
+
+    test('over what was spent before, which somebody has written back', async () => {
+      const { store, foreign, settle } = await open();
+      await foreign.write(FILE, pretty(ONE));
+      const reservation = await store.reserve(tokenIn(FILE, ONE));
+      await foreign.write(FILE, pretty({ ...ONE, refresh_token: 'made-up-refresh-spent' }));
+      expect(pair(await reservation.save(update(2)))).toEqual(['made-up-access-2', 'made-up-refresh-2']);
+      await settle();
+      expect(JSON.parse(foreign.read(FILE)).refresh_token).toBe('made-up-refresh-2');
+      // Later, and without a request.
+      await foreign.write(FILE, pretty({ ...ONE, refresh_token: 'made-up-refresh-spent' }));
+      expect(pair(await store.restore(tokenIn(FILE, ONE), update(3)))).toEqual([
+        'made-up-access-3',
+        'made-up-refresh-3',
+      ]);
+    });
+
+    test('when their place is back, which was gone', async () => {
+      const { store, foreign } = await open();
+      await foreign.write(STORE, pretty(TWO));
+      const reservation = await store.reserve(tokenIn(STORE, TWO, 'ann'));
+      const { ann, ...others } = TWO.user_tokens;
+      await foreign.write(STORE, pretty({ ...TWO, user_tokens: others }));
+      expect(await reservation.save(update(2))).toBe('away');
+      await foreign.write(STORE, pretty(TWO));
+      expect(pair(await reservation.save(update(2)))).toEqual(['made-up-access-2', 'made-up-refresh-2']);
     });
 
     test('beside what somebody else has changed of the rest', async () => {

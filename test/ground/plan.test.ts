@@ -17,6 +17,7 @@ function planned({
     history: { token: 'a', file: 'a.json', at: [], ...NO_HISTORY, ...history },
     subject: 'subject',
     spends: 'spends',
+    spent: null,
     obstacle: null,
     skew: 0,
     hostHeldUntil: 0,

@@ -40,7 +40,19 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
     names.set(key, { signature, paths });
     return paths;
   };
+  const folders = new Map<string, { readonly signature: string; readonly names: readonly string[] }>();
   const files: Files = {
+    names(path) {
+      const signature = folderSignature(full(path));
+      const before = folders.get(path);
+      if (before?.signature === signature) return before.names;
+      const found = namesIn(full(path)).filter((name) => !TEMPORARY.test(name));
+      const isSame =
+        before?.names.length === found.length && found.every((name, index) => before.names[index] === name);
+      const names = before && isSame ? before.names : found;
+      folders.set(path, { signature, names });
+      return names;
+    },
     list(patterns) {
       // A folder that is not there is the usual case for most of the root's own, and globbing costs more than asking.
       const present = patterns.filter((pattern) => look(full(globBase(pattern)), '')?.kind === 'folder');
@@ -97,6 +109,14 @@ function folderSignature(folder: string): string {
   return found && settled ? signatureOf(found) : `${performance.now()}`;
 }
 
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
 function isReadable(folder: string): boolean {
   try {
     accessSync(folder, constants.R_OK | constants.X_OK);
@@ -145,13 +165,7 @@ function orNull(look: () => Stats | undefined): Stats | null {
 }
 
 function sweep(folder: string): void {
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch {
-    return;
-  }
-  for (const name of names) {
+  for (const name of namesIn(folder)) {
     const pid = TEMPORARY.exec(name)?.[1];
     if (pid === undefined) continue;
     const path = join(folder, name);

@@ -178,6 +178,8 @@ export function sharedDocuments(link: RedisLink, cipher: Cipher, namespace: stri
       const paths = [...copy.keys()].filter((path) => !path.startsWith(HISTORY)).sort();
       return paths.flatMap((path) => look(path) ?? []);
     },
+    names: (folder) =>
+      [...copy.keys()].flatMap((path) => (path.startsWith(`${folder}/`) ? [path.slice(folder.length + 1)] : [])),
     look,
     signature: (path) => look(path)?.signature ?? '',
     homeOf: (path) => dirname(path),

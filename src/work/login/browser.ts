@@ -35,7 +35,7 @@ export async function loginByBrowser(found: Found, request: LoginRequest, parts:
       const parameters = { grant_type: 'authorization_code', redirect_uri: redirectUri, code_verifier: verifier };
       return await answered(visit, async () => {
         if ('refusal' in answer) throw new LoginError(`the login was refused: ${answer.refusal}`);
-        return redeem(request, to, { ...parameters, code: answer.code }, parts);
+        return parts.inFlight.run(() => redeem(request, to, { ...parameters, code: answer.code }, parts));
       });
     }
   } finally {

@@ -18,7 +18,7 @@ const SLOWER = 5;
 /** Shows a code, and waits until the person has typed it in elsewhere (RFC 8628). */
 export async function loginByDevice(found: Found, request: LoginRequest, parts: LoginParts): Promise<LoggedIn> {
   const to = await clientFor(found, null, request, parts.ports);
-  return settle(request, to, await pollForToken(to, request, parts), parts);
+  return parts.inFlight.run(async () => settle(request, to, await pollForToken(to, request, parts), parts));
 }
 
 /** The last answer, good or bad. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../../ports/clock.js';
 import type { TokenEndpoint } from '../../ports/endpoint.js';
 import type { LoginPorts } from '../../ports/login.js';
+import type { InFlight } from '../in-flight.js';
 import type { Keep } from '../keep.js';
 import type { World } from '../load.js';
 import type { LoginTarget } from './target.js';
@@ -38,4 +39,5 @@ export interface LoginParts {
   readonly endpoint: TokenEndpoint;
   readonly keep: Keep;
   readonly clock: Clock;
+  readonly inFlight: InFlight;
 }
