@@ -35,6 +35,7 @@ import type { Log } from './ports/log.js';
 import type { Watcher } from './ports/watcher.js';
 import type { Share } from './share.js';
 import { createFolderList } from './work/folders.js';
+import { createForeignTokens } from './work/foreign-tokens.js';
 import { createHosts } from './work/hosts.js';
 import { createImports, createIntake } from './work/imports.js';
 import { createInFlight, type InFlight } from './work/in-flight.js';
@@ -168,6 +169,7 @@ export async function wire(on: Foundations): Promise<App> {
     alarm.ring('change');
   });
   const keep = createKeep({ store, histories, backups, spentTokens: spent, digest: sha256, locks, clock });
+  const followForeign = createForeignTokens({ backups, spentTokens: spent, digest: sha256, now: () => clock.now() });
   const imports = createImports({ keep, histories, digest: sha256, clock, log });
   const hooks = commandHooks(root, settings.hooks, log);
   const folders = createFolderList(own, settings.tokenFiles);
@@ -186,7 +188,7 @@ export async function wire(on: Foundations): Promise<App> {
     instance: lockedInstance(root, clock),
     loop: {
       loader,
-      intake: createIntake(loader, imports, takeIn),
+      intake: createIntake(loader, imports, takeIn, followForeign),
       survey,
       refresher,
       publisher,

@@ -1,4 +1,5 @@
 import { isRecipe } from '../ground/recipe.js';
+import { copyReason } from '../work/copies.js';
 import { refreshHost } from '../work/survey.js';
 import type { Context } from './command.js';
 import { didYouMean, UsageError } from './options.js';
@@ -8,6 +9,8 @@ export async function refresh({ app, flags, words, terminal }: Context): Promise
   const { world, surveyed } = app.look();
   const names = surveyed.map(({ token }) => token.name);
   for (const word of words) {
+    const copy = world.copies.find(({ token }) => token.name === word);
+    if (copy) throw new UsageError(copyReason(copy));
     if (!names.includes(word)) throw new UsageError(`there is no token "${word}"${didYouMean(word, names)}`);
   }
   const chosen = words.length === 0 ? surveyed : surveyed.filter(({ token }) => words.includes(token.name));

@@ -1,4 +1,5 @@
 import { freshToken } from '../daemon/fresh-token.js';
+import { copyReason } from '../work/copies.js';
 import type { Context } from './command.js';
 import { didYouMean, UsageError } from './options.js';
 
@@ -7,6 +8,8 @@ export async function token({ app, words, terminal }: Context): Promise<number> 
   const [name = ''] = words;
   const found = await freshToken(app, name);
   if (!found) {
+    const copy = app.look().world.copies.find((one) => one.token.name === name);
+    if (copy) throw new UsageError(copyReason(copy));
     const names = app.look().surveyed.map((one) => one.token.name);
     throw new UsageError(`there is no token "${name}"${didYouMean(name, names)}`);
   }

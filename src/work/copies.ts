@@ -1,9 +1,14 @@
 import { isRecipe, type RecipeSources, recipeFor } from '../ground/recipe.js';
 import type { Server } from '../ground/server.js';
-import { egressKey, isEgressFile, type Token } from '../ground/token.js';
+import { egressKey, isEgressFile, labelOf, type Token } from '../ground/token.js';
 import type { Digest } from '../ports/digest.js';
 import type { SpentLedger } from '../ports/stores.js';
 import { spendsOf } from './survey.js';
+
+/** Why nothing is done with a copy, for people. */
+export function copyReason({ token, of }: Copy): string {
+  return `${labelOf(token)} is a copy of ${labelOf(of)}; ask for ${of.name}, which is the one that is kept fresh`;
+}
 
 /** A token file whose refresh token is another one's: it is left alone. */
 export interface Copy {

@@ -26,10 +26,16 @@ export type Imports = (world: World) => Promise<readonly Import[]>;
 /** Everything on disk, with what the environment had for it. */
 export type Intake = (now: number) => Promise<World>;
 
-export function createIntake(loader: Loader, imports: Imports, takeIn: TakeIn | null): Intake {
+export function createIntake(
+  loader: Loader,
+  imports: Imports,
+  takeIn: TakeIn | null,
+  follow: (world: World) => Promise<void>,
+): Intake {
   return async (now) => {
     await takeIn?.();
     const world = loader.load(now);
+    await follow(world);
     const results = await imports(world);
     return results.some(({ outcome }) => outcome === 'imported') ? loader.load(now) : world;
   };
