@@ -233,16 +233,18 @@ export async function wire(on: Foundations): Promise<App> {
     transports: async () => (await import('./adapters/mcp/transports.js')).sdkTransports(),
     passThrough: async (entry, signal) => (await import('./adapters/mcp/pass-through.js')).passThrough(entry, signal),
     signature: kept.signature,
-    sweep: () =>
+    sweep() {
       own.sweep([
         '.',
         '.oauth-tokens',
+        '.oauth-tokens/.spent',
         '.token-refresher',
         '.token-refresher/attempts',
         '.token-refresher/tokens',
         '.token-refresher/spent',
-        '.oauth-tokens/.spent',
-      ]),
+      ]);
+      void spent.forget(clock.now());
+    },
     async close() {
       await watcher?.close();
       shared?.close();

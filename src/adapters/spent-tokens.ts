@@ -9,6 +9,10 @@ const FOLDER = '.token-refresher/spent';
 /** Beside the tokens themselves, where it outlives `.token-refresher` and is seen from every root that has the file. */
 const BESIDE = '.spent';
 const TOKENS = '.oauth-tokens';
+/** Longer than any provider lets a grant live that it rotates (Atlassian: 365 days), and than backups are kept. */
+const KEPT_SECONDS = 500 * 86_400;
+/** With fewer there is nothing to be gained. */
+const FEW = 10_000;
 
 interface Noted {
   readonly folder: string;
@@ -85,6 +89,20 @@ export function spentTokens(
       if (kept.length !== rescuedBefore) version = {};
       rescuedBefore = kept.length;
       return { version, find };
+    },
+    async forget(now) {
+      const places: [Files, string][] = [
+        [state, FOLDER],
+        [disk, `${TOKENS}/${BESIDE}`],
+      ];
+      for (const [files, folder] of places) {
+        const names = files.names(folder);
+        if (names.length < FEW) continue;
+        for (const hash of names) {
+          const { at } = describe(files, `${folder}/${hash}`, hash);
+          if (at !== null && at < now - KEPT_SECONDS) await files.remove(`${folder}/${hash}`).catch(() => undefined);
+        }
+      }
     },
     async add({ hash, at, token, file }) {
       const text = `${JSON.stringify({ at, token, file })}\n`;

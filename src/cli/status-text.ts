@@ -17,7 +17,7 @@ export const COLORS: Readonly<Record<State, 'green' | 'yellow' | 'red'>> = {
 
 /** The whole of it, for people. */
 export function statusLines(
-  { instance, tokens, servers, problems }: Status,
+  { instance, tokens, servers, copies = [], problems }: Status,
   now: number,
   terminal: Terminal,
 ): string[] {
@@ -33,6 +33,7 @@ export function statusLines(
     `${included.length} server${included.length === 1 ? '' : 's'} in the configs: ${included.join(', ') || 'none'}`,
   );
   for (const { key, included: isIn, reason } of servers) if (!isIn) lines.push(`  without ${key}: ${reason}`);
+  for (const { file, of } of copies) lines.push(`  ${file} is a copy of ${of}; it is left alone`);
   if (problems.length > 0) {
     lines.push('', 'problems:', ...problems.map((one) => `  ${problemLine({ ...one, severity: 'error' })}`));
   }

@@ -4,6 +4,7 @@ import { type Problem, problemLine } from '../ground/problem.js';
 import { isEgressFile, labelOf, type Token } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { Log } from '../ports/log.js';
+import { type Copy, copyReason } from '../work/copies.js';
 import type { World } from '../work/load.js';
 import type { Surveyed } from '../work/survey.js';
 import type { Cycle } from './loop.js';
@@ -16,6 +17,7 @@ export function createReport(log: Log, clock: Clock, interval: number): (cycle: 
   const troubles = createTroubleReport(log);
   let lastWorld: World | null = null;
   const lastTold = new Map<string, string>();
+  const lastCopies = new Map<string, string>();
 
   const tellToken = ({ token, plan, expiresAt }: Surveyed, now: number): void => {
     const told = [plan.state, plan.refresh, expiresAt, plan.blocked].join();
@@ -29,6 +31,12 @@ export function createReport(log: Log, clock: Clock, interval: number): (cycle: 
     else log.info('CHECK', `${labelOf(token)}: ${life}, ${plan.reason}`, about);
   };
 
+  const tellCopy = (copy: Copy): void => {
+    const { file } = copy.token;
+    if (lastCopies.get(file) !== copy.of.name) log.info('SCAN', copyReason(copy), { file });
+    lastCopies.set(file, copy.of.name);
+  };
+
   return ({ world, surveyed, published, cause, took }) => {
     const { outputs, joined } = published;
     const changed = world !== lastWorld;
@@ -37,6 +45,7 @@ export function createReport(log: Log, clock: Clock, interval: number): (cycle: 
     const now = clock.now();
     if (changed) log.info('SCAN', foundTokens(world.tokens));
     for (const one of surveyed) tellToken(one, now);
+    for (const copy of world.copies) tellCopy(copy);
     if (changed) {
       const open = world.servers.filter(({ auth }) => auth === 'none').map(({ key }) => key);
       if (open.length > 0) log.info('SCAN', `found ${open.length} no-auth services: ${open.sort().join(', ')}`);

@@ -29,6 +29,9 @@ export function statusOf(
       included: entry !== null,
       ...(reason === null ? {} : { reason }),
     })),
+    ...(world.copies.length > 0 && {
+      copies: world.copies.map(({ token, of }) => ({ file: token.file, name: token.name, of: of.name })),
+    }),
     problems: [...world.problems, ...problems].map(({ file, pointer, message }) => ({ file, pointer, message })),
   };
 }

@@ -309,6 +309,17 @@ export interface StatusReport {
     included: boolean;
     reason?: string;
   }[];
+  /**
+   * Token files that hold what another one holds, or held. They are left alone.
+   */
+  copies?: {
+    file: string;
+    name: string;
+    /**
+     * The token that is kept fresh.
+     */
+    of: string;
+  }[];
   problems: {
     file: string;
     pointer: string;

@@ -68,6 +68,8 @@ export interface SpentTokens {
   load(): SpentLedger;
   /** Rejects (FileError) when no place can hold it. */
   add(spent: SpentToken): Promise<void>;
+  /** Removes what is so old that it cannot matter any more. */
+  forget(now: number): Promise<void>;
 }
 
 export interface SpentLedger {

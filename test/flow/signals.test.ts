@@ -38,25 +38,32 @@ function heard(root: Root): Promise<boolean> {
   return until(said, 'the signal');
 }
 
+/** To the daemon SIGHUP means to look again. */
+const ENDED_BY_ALL: [string, readonly string[]][] = [
+  ['token', ['token', 'fault-thing']],
+  ['refresh', ['refresh', 'fault-thing']],
+  ['headers', ['headers', 'thing']],
+];
+const ENDED_BY_SOME: [string, readonly string[]][] = [
+  ['--once', ['--once']],
+  ['the daemon', []],
+];
+
 describe.each(SIGNALS)('%s while an answer is under way', (signal) => {
-  test.each<[string, readonly string[], readonly (typeof SIGNALS)[number][]]>([
-    ['token', ['token', 'fault-thing'], SIGNALS],
-    ['refresh', ['refresh', 'fault-thing'], SIGNALS],
-    ['headers', ['headers', 'thing'], SIGNALS],
-    ['--once', ['--once'], ['SIGINT', 'SIGTERM']],
-    ['the daemon', [], ['SIGINT', 'SIGTERM']],
-  ])('at %s: it is saved, and then the process ends', async (_name, args, signals) => {
-    if (!signals.includes(signal)) return;
-    const { root, server, answer } = await scene();
-    const { process: child, ended } = start(root.path, args);
-    const release = await answer();
-    child.kill(signal);
-    await heard(root);
-    release();
-    await ended;
-    expect(root.json(FILE).refresh_token).toBe(server.newest);
-    expect(server.asked).toHaveLength(1);
-  });
+  test.each([...ENDED_BY_ALL, ...(signal === 'SIGHUP' ? [] : ENDED_BY_SOME)])(
+    'at %s: it is saved, and then the process ends',
+    async (_name, args) => {
+      const { root, server, answer } = await scene();
+      const { process: child, ended } = start(root.path, args);
+      const release = await answer();
+      child.kill(signal);
+      await heard(root);
+      release();
+      await ended;
+      expect(root.json(FILE).refresh_token).toBe(server.newest);
+      expect(server.asked).toHaveLength(1);
+    },
+  );
 
   test('at the bridge: it is saved, and then the process ends', async () => {
     const { root, server, answer } = await scene();
