@@ -15,7 +15,7 @@ import { FileError, type Files } from './ports/files.js';
 import type { Locks } from './ports/locks.js';
 import type { Log } from './ports/log.js';
 import type { SharedDocuments } from './ports/shared-documents.js';
-import { spendsOf } from './work/survey.js';
+import { spendsOf } from './work/spent.js';
 
 export interface ShareParts {
   readonly redis: RedisSettings;

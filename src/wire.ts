@@ -46,7 +46,8 @@ import { createRefresh, type Step } from './work/refresh.js';
 import { createRefresher } from './work/refresher.js';
 import { createRender } from './work/render.js';
 import type { Memory } from './work/shelf.js';
-import { createSurveyor, hashOf } from './work/survey.js';
+import { hashOf } from './work/spent.js';
+import { createSurveyor } from './work/survey.js';
 import { createTakeIn } from './work/take-in.js';
 
 /** What the program stands on; tests pass their own. */

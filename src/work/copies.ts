@@ -3,7 +3,7 @@ import type { Server } from '../ground/server.js';
 import { egressKey, isEgressFile, labelOf, type Token } from '../ground/token.js';
 import type { Digest } from '../ports/digest.js';
 import type { SpentLedger } from '../ports/stores.js';
-import { spendsOf } from './survey.js';
+import { spendsOf } from './spent.js';
 
 /** Why nothing is done with a copy, for people. */
 export function copyReason({ token, of }: Copy): string {

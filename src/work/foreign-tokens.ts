@@ -3,7 +3,7 @@ import type { Digest } from '../ports/digest.js';
 import { FileError } from '../ports/files.js';
 import type { BackupStore, SpentTokens } from '../ports/stores.js';
 import type { World } from './load.js';
-import { spendsOf } from './survey.js';
+import { spendsOf } from './spent.js';
 
 export interface ForeignTokensParts {
   readonly backups: BackupStore;

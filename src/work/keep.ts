@@ -8,7 +8,7 @@ import type { Digest } from '../ports/digest.js';
 import { FileError } from '../ports/files.js';
 import type { Locks } from '../ports/locks.js';
 import type { BackupStore, HistoryStore, Place, SpentTokens, TokenStore } from '../ports/stores.js';
-import { hashOf } from './survey.js';
+import { hashOf } from './spent.js';
 
 /** Tokens that a person, a login or the environment brings. */
 export interface NewTokens {

@@ -29,7 +29,8 @@ import { importMark } from './imports.js';
 import type { World } from './load.js';
 import { createRefreshLog } from './refresh-log.js';
 import { createRequestWatch } from './request-watch.js';
-import { hashOf, type Surveyed, type Surveyor, spendsOf, spentReason, successorOf } from './survey.js';
+import { hashOf, spendsOf, spentReason, successorOf } from './spent.js';
+import type { Surveyed, Surveyor } from './survey.js';
 
 export type Result =
   | { readonly outcome: 'refreshed' | 'adopted' | 'busy' | 'gone' }
