@@ -402,7 +402,7 @@ describe('hostile requests', () => {
       );
     }
     expect(status).toBe(200);
-    await until(() => open() <= before + 2, 'the end of all connections', 30);
+    await until(() => open() <= before + 2, 'the end of all connections');
   });
 });
 

@@ -83,7 +83,7 @@ describe.skipIf(!MOUNTS).each(TROUBLES)('a disk that is $trouble', ({ trouble, b
     // What was reserved is there to be used: a full disk that stays full takes nothing away.
     if (trouble === 'full') expect(root.json(FILE).refresh_token).toBe('made-up-refresh-00002');
     end(root);
-    await until(() => over, 'the end', 5);
+    await until(() => over, 'the end');
     await cycle(60);
     expect(server.asked).toHaveLength(1);
     expect(root.json(FILE).refresh_token).toBe('made-up-refresh-00002');

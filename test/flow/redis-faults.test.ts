@@ -79,7 +79,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
     const asking = call(second, 'refresh', 'fault-thing', '--force');
     await until(() => server.asked.length === 1, 'the request');
     redis.signal('SIGSTOP');
-    await until(() => second.log.includes('held until it can be saved'), 'the word of it', 20);
+    await until(() => second.log.includes('held until it can be saved'), 'the word of it');
     redis.signal('SIGCONT');
     expect(await asking).toMatchObject({ code: 0 });
     expect(second.log).not.toMatch(/superseded|was changed meanwhile/);
@@ -133,7 +133,7 @@ describe.skipIf(!REDIS)('tokens that machines share in Redis', () => {
     first.line.cut();
     const other = call(second, 'refresh', 'fault-thing', '--force');
     // Its answer comes while it is cut off.
-    await until(() => first.log.includes('held until it can be saved'), 'the word of it', 20);
+    await until(() => first.log.includes('held until it can be saved'), 'the word of it');
     await first.line.mend();
     await asking.ended;
     await other;

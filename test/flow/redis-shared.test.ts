@@ -43,7 +43,7 @@ test.skipIf(!REDIS)(
     expect(await run(second.path, ['refresh', 'fault-thing'], environment)).toMatchObject({ code: 0, stderr: '' });
     expect(server.asked).toHaveLength(1);
     for (const root of [first, second])
-      await until(() => authorizationIn(root) === 'Bearer made-up-access-00002', 'it', 2);
+      await until(() => authorizationIn(root) === 'Bearer made-up-access-00002', 'it');
     expect((await run(first.path, ['token', 'fault-thing'], environment)).stdout).toBe('made-up-access-00002\n');
     // What this machine had on its disk stays as it was, and is not taken for something newer at the next start.
     expect(first.json(FILE).refresh_token).toBe('made-up-refresh-00001');

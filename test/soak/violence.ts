@@ -196,7 +196,7 @@ export async function disturb({ tokens, lasts, seed, calm, lifetime, late }: Man
     machines.every(({ authorizations }) =>
       names.every((name) => server.bornAt.has((authorizations.get(name) ?? '').replace('Bearer ', ''))),
     );
-  await until(whole, 'every token everywhere', 60);
+  await until(whole, 'every token everywhere');
   const began = now();
   const restartsAt = [between(0.15, 0.45), between(0.55, 0.85)].map((share) => began + share * lasts);
   const ended = new AbortController();
@@ -218,7 +218,7 @@ export async function disturb({ tokens, lasts, seed, calm, lifetime, late }: Man
       else await restart(between(0, 3), 'everything');
     } else await episode();
   }
-  await until(() => !isDisturbed(now(), now()), 'the end of the aftermath', 30);
+  await until(() => !isDisturbed(now(), now()), 'the end of the aftermath');
   await pass(lifetime);
   ended.abort();
   await sampling;
