@@ -84,14 +84,16 @@ describe('the credentials of a server', () => {
   });
 
   it('of a dead login are refused at once, with what to run, and asked for no more', async () => {
-    const { current, endpoint } = await scene(-1);
+    const { current, endpoint, clock } = await scene(-1);
     endpoint.next.push(DEAD);
+    const began = clock.monotonic();
     await expect(current()).rejects.toMatchObject({
       message: expect.stringMatching(/invalid_grant.*; run: token-refresher login x$/),
       command: 'token-refresher login x',
     });
     await expect(current()).rejects.toThrow(/run: token-refresher login x/);
     expect(endpoint.asked).toHaveLength(1);
+    expect(clock.monotonic()).toBe(began);
   });
 });
 

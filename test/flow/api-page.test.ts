@@ -3,7 +3,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type RunningApi, startApi } from '../fixtures/api.js';
 import { FaultServer, refusal } from '../fixtures/fault-server.js';
-import { until } from '../fixtures/program.js';
+import { randomPort } from '../fixtures/ports.js';
 import { egress } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
 
@@ -13,7 +13,8 @@ const NAMES = '.token .name';
 
 let browser: Browser;
 beforeAll(async () => {
-  if (existsSync(CHROMIUM)) browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+  const how = { executablePath: CHROMIUM, args: ['--no-sandbox'], timeout: 120_000 };
+  if (existsSync(CHROMIUM)) browser = await chromium.launch(how);
 });
 afterAll(() => browser?.close());
 
@@ -28,6 +29,7 @@ interface Seen {
 async function open({ url }: RunningApi, options: BrowserContextOptions = {}): Promise<Seen> {
   const context = await browser.newContext(options);
   onTestFinished(() => context.close());
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   const complaints: string[] = [];
   const asked: string[] = [];
@@ -55,7 +57,7 @@ async function three(root: Root): Promise<void> {
   root.write(...egress('acme', 'long', 'made-up-access-too'));
 }
 
-describe.skipIf(!existsSync(CHROMIUM))('the page, in a browser', { timeout: 60_000 }, () => {
+describe.skipIf(!existsSync(CHROMIUM))('the page, in a browser', () => {
   it.each([
     [400, 'light'],
     [400, 'dark'],
@@ -139,7 +141,8 @@ describe.skipIf(!existsSync(CHROMIUM))('the page, in a browser', { timeout: 60_0
 
   it('says that the daemon is away, and that it is back', async () => {
     const root = new Root().write(...egress('acme', 'one', 'made-up-access'));
-    const api = await startApi(root);
+    const port = String(randomPort());
+    const api = await startApi(root, ['--api', port]);
     const { page } = await open(api);
     await enter(page, api.key);
     await page.getByText('The token is fresh').waitFor();
@@ -148,8 +151,7 @@ describe.skipIf(!existsSync(CHROMIUM))('the page, in a browser', { timeout: 60_0
     await page.getByRole('alert').getByText('The daemon does not answer.').waitFor();
     expect(await page.locator(NAMES).allTextContents()).toEqual(['acme-one']);
     root.remove('token_refresher.log');
-    await startApi(root, ['--api', new URL(api.url).port]);
-    await until(() => root.text('token_refresher.log').includes('listening'), 'another daemon');
+    await startApi(root, ['--api', port]);
     await page.getByText('live', { exact: true }).waitFor();
     expect(await page.getByRole('alert').isVisible()).toBe(false);
   });

@@ -296,17 +296,19 @@ describe('the end', () => {
     const server = await FaultServer.start();
     root.write('.oauth-tokens/fault-thing-egress.json', server.file({ expires_at: LATER }));
     const api = await startApi(root);
-    server.delay = 1000;
+    const release = server.hold();
     const answer = api.get('/api/tokens/refresh/fault-thing', { method: 'POST' });
     await until(() => server.asked.length > 0, 'a request at the provider');
     api.process.kill('SIGTERM');
+    await until(() => logOf(root).includes('SIGTERM: finishing what is in flight (1)'), 'that it was heard');
+    release();
     expect(await (await answer).json()).toMatchObject({ status: 'success' });
     expect(await api.ended).toMatchObject({ code: 0, stderr: '' });
     expect(root.json('.oauth-tokens/fault-thing-egress.json').refresh_token).toBe(server.newest);
     expect(logOf(root)).toContain('POST /api/tokens/refresh/* 200');
   });
 
-  it('does not wait for those who send half a request or read no answer', { timeout: 40_000 }, async () => {
+  it('does not wait for those who send half a request or read no answer', async () => {
     const root = new Root();
     const api = await startApi(root);
     const { hostname, port } = new URL(api.url);
@@ -317,10 +319,9 @@ describe('the end', () => {
       socket.on('error', () => undefined).write(text);
     }
     await (await api.get('/api/tokens')).text();
-    const began = performance.now();
     api.process.kill('SIGTERM');
+    // They stay, and would be waited for without end.
     expect((await api.ended).code).toBe(0);
-    expect(performance.now() - began).toBeLessThan(15_000);
   });
 });
 
@@ -371,7 +372,7 @@ describe('hostile requests', () => {
     expect((await api.get('/api/tokens')).status).toBe(200);
   });
 
-  it('of 2,000 slow connections keep the daemon from nothing, and leave nothing', { timeout: 90_000 }, async () => {
+  it('of 2,000 slow connections keep the daemon from nothing, and leave nothing', async () => {
     const root = new Root();
     const server = await FaultServer.start();
     const api = await startApi(root);
@@ -392,17 +393,14 @@ describe('hostile requests', () => {
     expect(open()).toBeLessThan(before + 600);
     root.write('.oauth-tokens/fault-thing-egress.json', server.file());
     await until(() => root.json('.oauth-tokens/fault-thing-egress.json').refresh_token === server.newest, 'a refresh');
-    const began = performance.now();
     // A connection that comes while there are too many is closed at once.
-    let status = 0;
-    while (status === 0 && performance.now() - began < 30_000) {
-      status = await api.get('/api/tokens').then(
+    const status = (): Promise<number | null> =>
+      api.get('/api/tokens').then(
         (answer) => answer.status,
-        () => 0,
+        () => null,
       );
-    }
-    expect(status).toBe(200);
-    await until(() => open() <= before + 2, 'the end of all connections', 30);
+    await expect.poll(status).toBe(200);
+    await until(() => open() <= before + 2, 'the end of all connections');
   });
 });
 

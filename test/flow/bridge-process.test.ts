@@ -88,7 +88,7 @@ describe('the process of a bridge', () => {
       true,
     ],
   ];
-  it.each(leaving)('ends with its client, %s', { retry: 1 }, async (_, kind, requests, modern) => {
+  it.each(leaving)('ends with its client, %s', async (_, kind, requests, modern) => {
     const server = await McpFixture.start(kind);
     const { send, answerTo, leave, ended } = speak(bridgeRoot(server).path, 'x');
     if (!modern) {
@@ -105,13 +105,12 @@ describe('the process of a bridge', () => {
     for (const message of messages) send(message);
     if (messages.length > 0) await until(() => server.saw.includes('waiting here'), 'the call');
     if (modern) await until(() => server.listeners === 1, 'the subscription');
-    const left = performance.now();
     leave();
+    // The call is never answered: whoever waited for that would not come to an end.
     const { code, stderr } = await ended;
-    expect(performance.now() - left).toBeLessThan(1000);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     await until(() => server.listeners === 0, 'no stream is left');
-    expect(server.sessions).toEqual([]);
+    await until(() => server.sessions.length === 0, 'no session is left');
     if (kind === 'sessions')
       expect(server.heard.at(-1)).toMatchObject({ http: 'DELETE', headers: { 'mcp-session-id': expect.any(String) } });
     if (modern) await until(() => server.saw.includes('cancelled here'), 'the end of the call');

@@ -1,18 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { McpError } from '@modelcontextprotocol/sdk/types.js';
 import { describe, expect, test } from 'vitest';
+import { startApi } from '../fixtures/api.js';
 import { type AuthorizationServer, startAuthorizationServer } from '../fixtures/authorization-server.js';
 import { type Bridged, bridged, commandLineOf, INITIALIZE, type Spoken, speak } from '../fixtures/bridge-client.js';
+import { byChance } from '../fixtures/chance.js';
 import { FaultServer, hang, ownCredentials, refusal, rotation } from '../fixtures/fault-server.js';
 import { Line } from '../fixtures/line.js';
+import { now } from '../fixtures/moments.js';
 import { NewestTokenServer } from '../fixtures/newest-token.js';
 import { type Ended, run, type Started, start, until } from '../fixtures/program.js';
 import { define, LATER, leaks } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
 
-/** For so many seconds a session lasts; when that is said, cases that take half a minute are looked at, too. */
-const FULL = process.env.SESSION_SECONDS !== undefined;
-const SECONDS = Number(process.env.SESSION_SECONDS ?? 12);
+/** In a session; when that is said, cases that take half a minute are looked at, too. */
+const FULL = process.env.SESSION_ROTATIONS !== undefined;
+const ROTATIONS = Number(process.env.SESSION_ROTATIONS ?? 3);
 
 const FILE = '.oauth-tokens/p-x-egress.json';
 const NO_FLOOR = { TOKEN_REFRESH_FLOOR: '0' };
@@ -25,14 +27,9 @@ function serverAt(root: Root, url: string): void {
 
 const logOf = (root: Root): string => (root.has('token_refresher.log') ? root.text('token_refresher.log') : '');
 
-describe('a session while tokens live for 5 s', () => {
-  const PACE = 100;
-  const LIFETIME = 5;
-  /** A newer token is the only good one for so long before anybody is told of it. */
-  const HESITATION = 200;
-  const CUT = 5000;
-  /** Calls that a session goes on for after what befell it. */
-  const AFTERWARDS = 20;
+describe('a session while tokens are rotated', () => {
+  /** Calls that a session goes on for after each rotation, and after what befell it. */
+  const AFTERWARDS = 10;
 
   interface Surroundings {
     readonly mcp: NewestTokenServer;
@@ -50,7 +47,7 @@ describe('a session while tokens live for 5 s', () => {
 
   const cut = async (...lines: Line[]): Promise<void> => {
     for (const line of lines) line.cut();
-    await sleep(CUT);
+    await byChance(3000);
     for (const line of lines) await line.mend();
   };
 
@@ -76,7 +73,7 @@ describe('a session while tokens live for 5 s', () => {
         // A line without an end would take in what nobody answers.
         toServer.cut();
         mcp.stop();
-        await sleep(500);
+        await byChance(500);
         await mcp.listen();
         await toServer.mend();
       },
@@ -92,46 +89,63 @@ describe('a session while tokens live for 5 s', () => {
     readonly notRetried: readonly string[];
     readonly refreshes: number;
     readonly sessions: number;
-    readonly slowest: number;
     readonly noise: readonly Error[];
     readonly leaks: readonly string[];
   }
 
   async function session({ daemon: withDaemon, befalls }: Variant): Promise<Outcome> {
     const root = new Root();
-    const auth = await startAuthorizationServer({ accessTokenLifetime: LIFETIME, hesitation: HESITATION });
+    let rejectedBefore: number | null = null;
+    const auth = await startAuthorizationServer({
+      // A newer token is the only good one before anybody is told of it, until a call has come with the older one.
+      async hesitation() {
+        await until(
+          () => rejectedBefore === null || mcp.rejected.length > rejectedBefore,
+          'a call with an older token',
+        );
+      },
+    });
     const mcp = await NewestTokenServer.start(() => auth.newest);
     const toServer = await Line.to(mcp.port);
     const toAuthorization = await Line.to(Number(new URL(auth.tokenEndpoint).port));
     serverAt(root, toServer.through(mcp.url));
     root.write(FILE, await login(auth, toAuthorization.through(auth.tokenEndpoint)));
     const environment = { ...NO_FLOOR, ...TALKATIVE };
-    const daemon = withDaemon ? start(root.path, ['run'], environment) : null;
+    const daemon = withDaemon ? await startApi(root, [], environment) : null;
     const bridge = await bridged(root.path, 'x', environment);
     const commandLines = [bridge.pid, ...(daemon ? [daemon.pid] : [])].map(commandLineOf);
 
     const errors: string[] = [];
-    let slowest = 0;
-    let back: Promise<unknown> | null = null;
-    let left = AFTERWARDS;
     let calls = 0;
-    // A request for a new token that is lost on its way kills the family: nothing befalls while one is under way.
-    const calm = (): boolean => {
-      return performance.now() - auth.newestAt < LIFETIME * 200 && root.json(FILE).access_token === auth.newest;
-    };
-    const began = performance.now();
-    const passed = (): number => (performance.now() - began) / 1000;
-    for (; passed() < SECONDS || left > 0; calls += 1) {
-      const sent = performance.now();
+    const call = async (): Promise<void> => {
       await bridge.call(String(calls)).catch((error: Error) => errors.push(`${calls}: ${error.message}`));
-      slowest = Math.max(slowest, performance.now() - sent);
-      if (back) left -= 1;
-      else if (passed() > SECONDS / 2 && calm()) back = befalls({ mcp, toServer, toAuthorization, daemon });
-      await sleep(Math.max(0, sent + PACE - performance.now()));
+      calls += 1;
+    };
+    /** Calls while something is under way, at least one, and afterwards. */
+    const callsDuring = async (something: Promise<unknown>): Promise<void> => {
+      let isOver = false;
+      const over = something.finally(() => {
+        isOver = true;
+      });
+      do await call();
+      while (!isOver);
+      await over;
+      for (let n = 0; n < AFTERWARDS; n += 1) await call();
+    };
+    /** By the daemon, where there is one, or by whoever else has the file. */
+    const rotate = async (): Promise<void> => {
+      rejectedBefore = mcp.rejected.length;
+      if (daemon?.process.exitCode === null && daemon.process.signalCode === null) {
+        const { status } = await daemon.get('/api/tokens/refresh/p-x', { method: 'POST' });
+        expect(status).toBe(200);
+      } else expect(await run(root.path, ['refresh', 'p-x', '--force'], environment)).toMatchObject({ code: 0 });
+    };
+    for (let n = 0; n < ROTATIONS; n += 1) {
+      await callsDuring(rotate());
+      // A request for a new token that is lost on its way kills the family: nothing befalls while one is under way.
+      if (n === Math.floor((ROTATIONS - 1) / 2)) await callsDuring(befalls({ mcp, toServer, toAuthorization, daemon }));
     }
-    await back;
     const notRetried = mcp.rejected.filter(({ retried }) => !retried).map(({ what }) => what);
-    const rejected = mcp.rejected.length;
     await bridge.client.close();
     daemon?.process.kill('SIGTERM');
     const ended = await daemon?.ended;
@@ -140,15 +154,52 @@ describe('a session while tokens live for 5 s', () => {
       calls,
       errors,
       carriedOut: mcp.calls,
-      rejected,
+      rejected: mcp.rejected.length,
       notRetried,
       refreshes: auth.asked,
       sessions: mcp.begun.length,
-      slowest: Math.round(slowest),
       noise: bridge.noise,
       leaks: leaks(seen, [...auth.issued, auth.clientSecret]),
     };
   }
+
+  test(`no call fails or is carried out twice, ${ROTATIONS} times`, async () => {
+    const outcomes = await Promise.all(
+      VARIANTS.map(async (variant) => ({ variant: variant.name, ...(await session(variant)) })),
+    );
+    if (FULL) {
+      console.table(outcomes.map((one) => ({ ...one, errors: one.errors.length, carriedOut: one.carriedOut.length })));
+    }
+    for (const { variant, calls, rejected, ...rest } of outcomes) {
+      expect({ variant, ...rest }).toEqual({
+        variant,
+        errors: [],
+        carriedOut: Array.from({ length: calls }, (_, call) => String(call)),
+        notRetried: [],
+        refreshes: 1 + ROTATIONS,
+        sessions: variant === 'the server is started anew' ? 2 : 1,
+        noise: [],
+        leaks: [],
+      });
+      expect(calls, variant).toBeGreaterThan(ROTATIONS * AFTERWARDS);
+      expect(rejected, variant).toBeGreaterThanOrEqual(ROTATIONS);
+    }
+  });
+
+  test('tokens that live for some seconds are rotated as they fall due, one after the other', async () => {
+    const root = new Root();
+    const auth = await startAuthorizationServer({ accessTokenLifetime: 6 });
+    const mcp = await NewestTokenServer.start(() => auth.newest);
+    serverAt(root, mcp.url);
+    root.write(FILE, await login(auth, auth.tokenEndpoint));
+    const daemon = start(root.path, ['run'], NO_FLOOR);
+    await until(() => auth.asked >= 3, 'three rotations');
+    await until(() => root.json(FILE).access_token === auth.newest, 'the newest token');
+    daemon.process.kill('SIGTERM');
+    expect(await daemon.ended).toMatchObject({ code: 0, stderr: '' });
+    expect(auth.refused).toEqual([]);
+    expect(await auth.isActive(root.json(FILE).refresh_token)).toBe(true);
+  });
 
   async function login(auth: AuthorizationServer, endpoint: string): Promise<object> {
     return {
@@ -161,36 +212,6 @@ describe('a session while tokens live for 5 s', () => {
       client_secret: auth.clientSecret,
     };
   }
-
-  test(
-    `no call fails or is carried out twice in ${SECONDS} s`,
-    async () => {
-      const outcomes = await Promise.all(
-        VARIANTS.map(async (variant) => ({ variant: variant.name, ...(await session(variant)) })),
-      );
-      if (FULL) {
-        console.table(
-          outcomes.map((one) => ({ ...one, errors: one.errors.length, carriedOut: one.carriedOut.length })),
-        );
-      }
-      expect(outcomes.filter(({ rejected }) => rejected > 0).length).toBeGreaterThan(VARIANTS.length / 2);
-      for (const { variant, calls, refreshes, rejected: _, sessions, ...rest } of outcomes) {
-        expect({ variant, ...rest }).toEqual({
-          variant,
-          errors: [],
-          carriedOut: Array.from({ length: calls }, (_, call) => String(call)),
-          notRetried: [],
-          slowest: expect.any(Number),
-          noise: [],
-          leaks: [],
-        });
-        expect(calls, variant).toBeGreaterThan(AFTERWARDS);
-        expect(refreshes, variant).toBeGreaterThan(SECONDS / LIFETIME / 2);
-        expect(sessions, variant).toBe(variant === 'the server is started anew' ? 2 : 1);
-      }
-    },
-    SECONDS * 1000 + 60_000,
-  );
 });
 
 interface Scene {
@@ -235,13 +256,12 @@ async function scene({ json = false } = {}): Promise<Scene> {
   };
 }
 
-/** The error of a call that fails, and the milliseconds until it came. */
-async function failure(call: () => Promise<unknown>): Promise<McpError & { readonly after: number }> {
-  const began = performance.now();
+/** The error of a call that fails. */
+async function failure(call: () => Promise<unknown>): Promise<McpError> {
   try {
     await call();
   } catch (error) {
-    return Object.assign(error as McpError, { after: performance.now() - began });
+    return error as McpError;
   }
   throw new Error('the call did not fail');
 }
@@ -318,10 +338,13 @@ describe('a token that others change', () => {
     const client = await bridge();
     mcp.newest = () => (auth.asked.length === 0 ? null : accessOf(auth));
     expect(await client.call('rejected')).toBe('noted rejected');
-    auth.delay = 500;
+    const release = auth.hold();
     const other = run(root.path, ['refresh', 'p-x', '--force']);
     await until(() => auth.asked.length === 2, 'the second refresh');
-    expect(await client.call('rejected again')).toBe('noted rejected again');
+    const again = client.call('rejected again');
+    await until(() => mcp.rejected.length === 2, 'the second rejection');
+    release();
+    expect(await again).toBe('noted rejected again');
     expect((await other).code).toBe(0);
     expect(mcp.rejected).toHaveLength(2);
     expect(auth.asked).toHaveLength(2);
@@ -331,14 +354,15 @@ describe('a token that others change', () => {
   test('a daemon that is killed over its refresh: the bridge that waited for it asks again', async () => {
     const { root, auth, mcp, bridge, leaks } = await scene();
     auth.temper = 'graceful';
-    auth.delay = 3000;
+    const release = auth.hold();
     const daemon = start(root.path, ['run'], TALKATIVE);
     await until(() => auth.asked.length === 1, 'the token request of the daemon');
-    auth.delay = 0;
     const client = bridge();
-    const killed = sleep(1000).then(() => daemon.process.kill('SIGKILL'));
+    await byChance(1500);
+    daemon.process.kill('SIGKILL');
+    await daemon.ended;
+    release();
     expect(await (await client).call('after')).toBe('noted after');
-    expect(await killed).toBe(true);
     expect(auth.asked).toHaveLength(2);
     expect(mcp.rejected).toEqual([]);
     expect(leaks(await client, await daemon.ended)).toEqual([]);
@@ -348,7 +372,7 @@ describe('a token that others change', () => {
 describe('a dead login', () => {
   const COMMAND = 'token-refresher login x';
 
-  test('is told within a second, asked for once, and mended by a new token', async () => {
+  test('is told at once, asked for once, and mended by a new token', async () => {
     const { auth, mcp, put, bridge, leaks } = await scene();
     put({ expires_at: LATER });
     const client = await bridge();
@@ -356,7 +380,7 @@ describe('a dead login', () => {
     auth.next.push(refusal('invalid_grant'));
     put();
     const dead = await failure(() => client.call('lost'));
-    expect(dead.after).toBeLessThan(1000);
+    expect(auth.asked).toHaveLength(1);
     expect(dead.message).toContain(COMMAND);
     expect(dead.data).toEqual({ command: COMMAND });
     for (let n = 0; n < 20; n += 1) expect((await failure(() => client.call('lost'))).message).toContain(COMMAND);
@@ -376,7 +400,7 @@ describe('a dead login', () => {
     mcp.newest = () => 'made-up-by-another-login';
     auth.next.push(refusal('invalid_grant'));
     const dead = await failure(() => client.call('lost'));
-    expect(dead.after).toBeLessThan(1000);
+    expect(auth.asked).toHaveLength(1);
     expect(dead.message).toContain(COMMAND);
     for (let n = 0; n < 20; n += 1) expect((await failure(() => client.call('lost'))).message).toContain(COMMAND);
     expect(auth.asked).toHaveLength(1);
@@ -392,10 +416,8 @@ describe('a dead login', () => {
     auth.next.push(refusal('invalid_grant'));
     const bridge = speak();
     bridge.send(INITIALIZE);
-    await until(() => auth.asked.length === 1, 'the token request');
-    const asked = performance.now();
     const { error } = await bridge.answerTo(1);
-    expect(performance.now() - asked).toBeLessThan(1000);
+    expect(auth.asked).toHaveLength(1);
     expect(error?.message).toContain(COMMAND);
     expect(mcp.begun).toEqual([]);
 
@@ -410,9 +432,9 @@ describe('a dead login', () => {
 
 describe('a server that rejects every token', () => {
   test.each([
-    ['the usual floor', {}, 1],
-    // One after the first, two and four seconds.
-    ['no floor', NO_FLOOR, 4],
+    // As many as there could be in three minutes: the pauses between them double, from a minute or from a second on.
+    ['the usual floor', {}, 3],
+    ['no floor', NO_FLOOR, 9],
   ])('%s: token requests are bounded', async (_, environment, most) => {
     const { auth, mcp, put, bridge, leaks } = await scene();
     put({ expires_at: LATER });
@@ -436,6 +458,7 @@ describe('a server that rejects every token', () => {
     mcp.newest = () => null;
     const { message } = await failure(() => client.call('lost'));
     expect(message).toMatch(/server x rejects token p-x \(401\), and it has no refresh token.*token-refresher login x/);
+    expect(auth.asked).toEqual([]);
     expect(leaks(client)).toEqual([]);
   });
 });
@@ -445,7 +468,7 @@ describe('a token endpoint that hangs', () => {
 
   test('keeps nobody waiting while the token is good', async () => {
     const { auth, mcp, put, bridge, leaks } = await scene();
-    put({ expires_at: Date.now() / 1000 + 60 });
+    put({ expires_at: now() + 600 });
     auth.next.push(silence);
     const client = await bridge();
     for (let n = 0; n < 20; n += 1) await client.call(String(n));
@@ -456,7 +479,7 @@ describe('a token endpoint that hangs', () => {
     auth.stop();
   });
 
-  test.runIf(FULL)('is told of before clients give up, and used once it answers', { timeout: 60_000 }, async () => {
+  test.runIf(FULL)('is told of before clients give up, and used once it answers', async () => {
     const { auth, mcp, put, bridge, leaks } = await scene();
     put({ expires_at: LATER });
     const client = await bridge();
@@ -471,8 +494,6 @@ describe('a token endpoint that hangs', () => {
     put();
     const hung = await failure(() => client.call('lost'));
     expect(hung.message).toContain('token p-x cannot be refreshed: no answer has come from its token endpoint so far');
-    expect(hung.after).toBeGreaterThan(25_000);
-    expect(hung.after).toBeLessThan(35_000);
     answer();
     expect(await client.call('after')).toBe('noted after');
     expect(mcp.calls).toEqual(['before', 'after']);
@@ -490,7 +511,7 @@ describe('a server that is away', () => {
     line.cut();
     const bridge = speak();
     bridge.send(INITIALIZE);
-    await sleep(1000);
+    await byChance(2000);
     await line.mend();
     expect((await bridge.answerTo(1)).result).toMatchObject({ serverInfo: { name: 'newest' } });
     bridge.leave();
@@ -518,7 +539,7 @@ describe('a server that is away', () => {
     expect(leaks(client)).toEqual([]);
   });
 
-  test.runIf(FULL)('for longer than 30 s: an error that says so', { timeout: 60_000 }, async () => {
+  test.runIf(FULL)('for longer than a client waits: an error that says so', async () => {
     const { root, mcp, put, bridge, leaks } = await scene();
     put({ expires_at: LATER });
     const line = await Line.to(mcp.port);
@@ -528,8 +549,6 @@ describe('a server that is away', () => {
     line.cut();
     const away = await failure(() => client.call('lost'));
     expect(away.message).toMatch(/cannot be reached \(ECONNREFUSED\); nothing was sent/);
-    expect(away.after).toBeGreaterThan(25_000);
-    expect(away.after).toBeLessThan(35_000);
     await line.mend();
     expect(await client.call('after')).toBe('noted after');
     expect(mcp.calls).toEqual(['before', 'after']);
@@ -565,11 +584,13 @@ describe('the end', () => {
     ['SIGTERM', (bridge: Spoken) => void bridge.process.kill('SIGTERM')],
   ])('%s while a refresh is in flight: it is finished and saved', async (_, end) => {
     const { root, auth, speak, leaks } = await scene();
-    auth.delay = 1500;
+    const release = auth.hold();
     const bridge = speak();
     bridge.send(INITIALIZE);
     await until(() => auth.asked.length === 1, 'the token request');
     end(bridge);
+    await byChance(1000);
+    release();
     const ended = await bridge.ended;
     expect(ended).toMatchObject({ code: 0, signal: null });
     expect(root.json(FILE)).toMatchObject({ refresh_token: auth.newest, access_token: accessOf(auth) });
@@ -582,10 +603,8 @@ describe('the end', () => {
     const bridge = speak();
     bridge.send(INITIALIZE);
     bridge.leave();
-    const began = performance.now();
     const ended = await bridge.ended;
     expect(ended).toMatchObject({ code: 0, signal: null });
-    expect(performance.now() - began).toBeLessThan(5000);
     expect(root.json(FILE).refresh_token).toBe(auth.newest);
     expect(leaks(ended)).toEqual([]);
   });
@@ -651,7 +670,7 @@ describe('headers and token', () => {
 
   test('dead, but not expired yet: printed', async () => {
     const { root, auth, put, leaks } = await scene();
-    put({ expires_at: Date.now() / 1000 + 60 });
+    put({ expires_at: now() + 600 });
     auth.next.push(refusal('invalid_grant'));
     const headers = await run(root.path, HEADERS, TALKATIVE);
     expect(headers.code).toBe(0);

@@ -238,18 +238,18 @@ describe('everything broken at once', () => {
 
     for (const broken of all) {
       spoil(root, broken);
-      await until(() => linesOf(root, broken.file).length > 0, `a line about ${broken.file}`, 3);
+      await until(() => linesOf(root, broken.file).length > 0, `a line about ${broken.file}`);
     }
     expect(entries()).toEqual(['closed', 'good', 'kept-cut', 'kept-dots', 'kept-text']);
 
     root.write('registry/servers/good.json', open('changed'));
-    await until(() => entries().includes('changed'), 'a change beside the bad ones', 3);
+    await until(() => entries().includes('changed'), 'a change beside the bad ones');
     for (const { file, told } of all) expect(linesOf(root, file)).toEqual([expect.stringMatching(told)]);
     for (const { file, bad } of all) if (typeof bad === 'string') expect(root.text(file)).toBe(bad);
 
     define(root, 'bad-cut.json', open('mended'));
     root.remove('registry/servers/bad-text.json');
-    await until(() => entries().join() === 'changed,closed,kept-dots,mended', 'mended and removed ones', 3);
+    await until(() => entries().join() === 'changed,closed,kept-dots,mended', 'mended and removed ones');
     await until(() => linesOf(root, 'registry/servers/bad-cut.json').length === 2, 'that it is in order again');
     expect(linesOf(root, 'registry/servers/bad-cut.json')[1]).toBe(': is in order again');
     expect(leaks(root.text('token_refresher.log'), [SECRET, REFRESH])).toEqual([]);
@@ -268,13 +268,13 @@ describe('a token file that turns bad while the daemon runs', () => {
     await until(header, 'the entry');
     const [path] = egress('acme', 'closed', '');
     root.write(path, bad);
-    await until(() => linesOf(root, path).length > 0, 'its line', 3);
+    await until(() => linesOf(root, path).length > 0, 'its line');
     define(root, 'more.json', open('more'));
-    await until(() => root.text('.oauth-tokens/mcp.json').includes('more'), 'another cycle', 3);
+    await until(() => root.text('.oauth-tokens/mcp.json').includes('more'), 'another cycle');
     expect(root.json('.oauth-tokens/mcp.json').mcpServers).toMatchObject(GOOD);
     expect(root.text(path)).toBe(bad);
     root.remove(path);
-    await until(() => !header(), 'the entry gone with the file', 3);
+    await until(() => !header(), 'the entry gone with the file');
   });
 });
 
@@ -397,15 +397,15 @@ describe('templates while the daemon runs', () => {
     const before = root.text(output);
     const template = `templates/http/${name}.hbs`;
     root.write(template, bad);
-    await until(() => linesOf(root, template).length > 0, 'its line', 3);
+    await until(() => linesOf(root, template).length > 0, 'its line');
     define(root, 'more.json', open('more'));
-    await until(() => root.text('.oauth-tokens/vscode_mcp.json').includes('more'), 'the other output', 3);
+    await until(() => root.text('.oauth-tokens/vscode_mcp.json').includes('more'), 'the other output');
     expect(linesOf(root, template)).toHaveLength(1);
     expect(root.text(output)).toBe(before);
     expect(root.text(template)).toBe(bad);
     expect(leaks(root.text('token_refresher.log'), ['invented-access-of-the-good-one'])).toEqual([]);
     root.remove(template);
-    await until(() => root.text(output).includes('more'), 'the shipped template again', 3);
+    await until(() => root.text(output).includes('more'), 'the shipped template again');
   });
 });
 
@@ -506,11 +506,7 @@ describe('without the right to read', () => {
       'a cycle',
     );
     chmodSync(root.full('registry/servers'), 0);
-    await until(
-      () => root.text('token_refresher.log').includes('registry/servers: cannot be read'),
-      'that it is said',
-      3,
-    );
+    await until(() => root.text('token_refresher.log').includes('registry/servers: cannot be read'), 'that it is said');
     expect(root.json('.oauth-tokens/mcp.json').mcpServers).toMatchObject(GOOD);
   });
 

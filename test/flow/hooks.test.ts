@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { commandHooks } from '../../src/adapters/hooks.js';
 import { KeptLog } from '../fixtures/app.js';
 import { FaultServer, refusal } from '../fixtures/fault-server.js';
@@ -81,7 +81,13 @@ describe('--on-change', () => {
     const log = new KeptLog();
     const forever = ['/bin/sh', '-c', 'sleep 600 & echo $! > sleeper; wait'];
     const hooks = commandHooks(root.path, { change: forever, 'login-needed': null }, log, 200);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
     hooks.tell({ event: 'change', outputs: [] });
+    // Its time is over when it has started something, on a machine however slow.
+    while (!root.has('sleeper') || !root.text('sleeper').endsWith('\n')) await new Promise(setImmediate);
+    vi.advanceTimersByTime(200);
+    vi.useRealTimers();
     await hooks.settled(60);
     expect(log.text).toMatch(/on-change: not done within 0\.2 s, ended/);
     const sleeper = Number(root.text('sleeper'));

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, it } from 'vitest';
+import { byChance } from '../fixtures/chance.js';
 import { FaultServer } from '../fixtures/fault-server.js';
 import { run, start, until } from '../fixtures/program.js';
 import { randomFrom } from '../fixtures/random.js';
@@ -33,7 +34,7 @@ function torn(root: Root): string[] {
 }
 
 it(`kill -9 at any moment leaves every file whole, and the next start needs no help (seed ${SEED}, ${ROUNDS} times)`, {
-  timeout: 20_000 + ROUNDS * 3000,
+  timeout: 180_000 + ROUNDS * 5000,
 }, async () => {
   const random = randomFrom(SEED);
   const root = new Root();
@@ -50,19 +51,14 @@ it(`kill -9 at any moment leaves every file whole, and the next start needs no h
   const troubles: string[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const { process, ended } = start(root.path, ['--force']);
-    const began = performance.now();
-    const life = 60 + random() * 400;
+    const least = 5 + random() * 40;
     // Every other time it is struck around an answer, on however slow a machine.
     const asked = round % 2 === 0 ? 0 : server.asked.length + 1;
-    const over = (): boolean => {
-      const lived = performance.now() - began;
-      return lived > life && (server.asked.length >= asked || lived > 5000);
-    };
     // Inputs change all the while, so that the daemon is writing when it is struck.
-    for (let n = 0; !over(); n += 1) {
+    for (let n = 0; n < least || server.asked.length < asked; n += 1) {
       put(root, 'registry/servers/open.json', { ...open('open'), mcp_endpoint: `http://open.test/${round}/${n}/mcp` });
       put(root, tokenPath, egress('acme', 'closed', `access-${round}-${n}`)[1]);
-      await new Promise((resolve) => setTimeout(resolve, random() * 20));
+      await byChance(20, random);
     }
     process.kill('SIGKILL');
     const { signal, stderr } = await ended;
@@ -71,7 +67,7 @@ it(`kill -9 at any moment leaves every file whole, and the next start needs no h
   }
 
   expect(troubles).toEqual([]);
-  expect(server.asked.length).toBeGreaterThan(ROUNDS / 4);
+  expect(server.asked.length).toBeGreaterThanOrEqual(Math.floor(ROUNDS / 2));
   define(root, 'open.json', { ...open('open'), mcp_endpoint: 'http://open.test/last/mcp' });
   expect(await run(root.path, ['refresh', 'rotating', '--force'])).toMatchObject({ code: 0, stderr: '' });
   expect(root.json('.oauth-tokens/rotating.json').refresh_token).toBe(server.newest);

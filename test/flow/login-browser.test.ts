@@ -10,14 +10,15 @@ import { Root } from '../fixtures/root.js';
 /** Debian's package. */
 const CHROMIUM = '/usr/bin/chromium';
 
-test.skipIf(!existsSync(CHROMIUM))('a real browser logs in', { timeout: 60_000 }, async () => {
+test.skipIf(!existsSync(CHROMIUM))('a real browser logs in', async () => {
   const root = new Root();
   const server = await startAuthorizationServer();
   const url = await startProtectedServer({ issuer: server.issuer });
   define(root, 'thing.json', { ...open('thing'), mcp_endpoint: url, auth_type: 'oauth' });
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'], timeout: 120_000 });
   onTestFinished(() => browser.close());
   const page = await browser.newPage();
+  page.setDefaultTimeout(60_000);
   const login = startLoginProcess(root, ['login', 'thing']);
   await page.goto(await login.address);
   await page.getByText('You are logged in').waitFor();

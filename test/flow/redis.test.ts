@@ -52,7 +52,7 @@ test.skipIf(!REDIS)(
     start(root.path, [], { ...redis.environment, REDIS_NAMESPACE: 'mine:' });
     const key = 'mine:tokens:agent:thing';
     const value = () => redis.ask<string | null>('GET', key).then((text) => (text === null ? null : JSON.parse(text)));
-    await expect.poll(value, { timeout: 5000 }).toMatchObject({
+    await expect.poll(value).toMatchObject({
       token: 'made-up-access-00002',
       refresh_count: 1,
       last_refreshed: expect.any(Number),
@@ -84,11 +84,11 @@ test.skipIf(!REDIS)(
     const served = await getUnix(root.full('api.sock'), `/api/tokens/${encodeURIComponent(GRAPH)}`);
     expect(served).toMatchObject({ status: 200, body: { token: 'made-up-agent', expires_on: SOON, scope: GRAPH } });
     await redis.restart();
-    await expect.poll(() => redis.ask('EXISTS', AGENT_KEY), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => redis.ask('EXISTS', AGENT_KEY)).toBe(1);
     await expect.poll(health).toMatchObject({ status: 200, body: { status: 'healthy', redis_connected: true } });
     await redis.ask('FLUSHALL');
     await redis.restart();
-    await expect.poll(() => redis.ask('EXISTS', USER_KEY), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => redis.ask('EXISTS', USER_KEY)).toBe(1);
     expect(root.text('token_refresher.log')).toContain('Redis cannot be reached: it refuses connections');
   },
 );

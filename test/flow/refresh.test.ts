@@ -6,11 +6,11 @@ import {
   startAuthorizationServer,
 } from '../fixtures/authorization-server.js';
 import { FaultServer, refusal } from '../fixtures/fault-server.js';
+import { expectBetween, now } from '../fixtures/moments.js';
 import { run } from '../fixtures/program.js';
 import { Root } from '../fixtures/root.js';
 
 const HOUR = 3600;
-const now = (): number => Date.now() / 1000;
 
 async function once(root: Root, environment: Record<string, string> = {}): Promise<void> {
   const { code, stderr } = await run(root.path, ['--once', '--log-level', 'DEBUG'], environment);
@@ -43,10 +43,11 @@ describe.each<ClientAuthentication>(['client_secret_basic', 'client_secret_post'
       root.write(file, { refresh_token: await server.login(authentication), ...credentials(server) });
       const seen = new Set<string>();
       for (let n = 0; n < 3; n += 1) {
+        const began = now();
         await once(root);
         const { access_token, refresh_token, expires_at } = root.json(file);
         expect(await server.isActive(access_token)).toBe(true);
-        expect(expires_at).toBeCloseTo(now() + HOUR, -2);
+        expectBetween(expires_at, began + HOUR, now() + HOUR);
         seen.add(refresh_token);
         age(root, file);
       }
@@ -59,10 +60,11 @@ describe.each<ClientAuthentication>(['client_secret_basic', 'client_secret_post'
       const file = '.oauth-tokens/machine-token.json';
       const grant = { grant_type: 'client_credentials', access_token: 'made-up-old-one', expires_at: 1 };
       root.write(file, { ...grant, ...credentials(server) });
+      const began = now();
       await once(root);
       const { access_token, expires_at, refresh_token } = root.json(file);
       expect(await server.isActive(access_token)).toBe(true);
-      expect(expires_at).toBeCloseTo(now() + 600, -2);
+      expectBetween(expires_at, began + 600, now() + 600);
       expect(refresh_token).toBeUndefined();
     });
   },
@@ -292,6 +294,7 @@ describe('every shape of token file keeps its fields and its style', () => {
           ),
       },
     );
+    const began = now();
     await once(root, { KROGER_CLIENT_ID: 'client-1', KROGER_CLIENT_SECRET: 'made-up-client-secret' });
     const { user_tokens, client_credentials, last_updated } = root.json('.kroger_tokens.json');
     expect(user_tokens.user_default).toMatchObject({
@@ -306,7 +309,7 @@ describe('every shape of token file keeps its fields and its style', () => {
       scope: 'product.compact',
     });
     for (const at of [user_tokens.user_default.refreshed_at, client_credentials.obtained_at, last_updated]) {
-      expect(Math.abs(at - now())).toBeLessThan(20);
+      expectBetween(at, began, now());
     }
     expect(server.asked.map(({ parameters }) => parameters.grant_type).sort()).toEqual([
       'client_credentials',

@@ -94,15 +94,16 @@ describe.skipIf(!NOTIFY)('the daemon tells systemd', () => {
   it('that it ends before it waits for what is in flight', async () => {
     const root = new Root();
     const server = await FaultServer.start();
-    server.delay = 3000;
+    const release = server.hold();
     const before = { ...server.file(), expires_at: 1 };
     root.write('.oauth-tokens/rotating.json', before);
     const { socket, said } = await listen(root);
     const daemon = start(root.path, [], { NOTIFY_SOCKET: socket });
-    await until(() => server.asked.length === 1 && /READY=1/.test(said()), 'the token request');
+    await until(() => server.asked.length === 1, 'the token request');
     daemon.process.kill('SIGTERM');
     await until(() => /STOPPING=1/.test(said()), 'the end');
     expect(root.json('.oauth-tokens/rotating.json')).toEqual(before);
+    release();
     expect(await daemon.ended).toMatchObject({ code: 0 });
     expect(said().match(/STOPPING=1/g)).toHaveLength(1);
     expect(root.json('.oauth-tokens/rotating.json').refresh_token).toBe(server.newest);

@@ -59,7 +59,7 @@ test('appears in the daemon as soon as it is wanted, and again when its file is 
   await until(() => root.has(FILE), 'the token');
   expect(server.asked[0]?.parameters).toMatchObject({ scope: 'read', audience: 'api', resource: 'https://api.test' });
   root.remove(FILE);
-  await until(() => root.has(FILE), 'the token again', 40);
+  await until(() => root.has(FILE), 'the token again');
 });
 
 test('what it lacks is named, and a definition that is wrong is a problem of its file', async () => {

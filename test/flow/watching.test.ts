@@ -1,26 +1,39 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { SCRIPT, start, until } from '../fixtures/program.js';
+import { appFor } from '../fixtures/app.js';
+import { byChance } from '../fixtures/chance.js';
+import { pause, SCRIPT, type Started, start, until } from '../fixtures/program.js';
 import { define, egress, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
-
-/** What the contract grants a change on disk until it is in the outputs, in seconds. */
-const SOON = 1;
 
 const keys = (root: Root): string =>
   root.has('.oauth-tokens/mcp.json') ? Object.keys(root.json('.oauth-tokens/mcp.json').mcpServers).join() : '-';
 const log = (root: Root): string => (root.has('token_refresher.log') ? root.text('token_refresher.log') : '');
 const cycles = (root: Root): number => log(root).split('cycle completed').length - 1;
 
-/** What its own writes set off is over: else a change could be found by chance, not by the watch. */
-const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 200));
+interface Daemon extends Started {
+  /** One more cycle, after which nothing is left to do: else a change could be found by chance, not by the watch. */
+  quiet(): Promise<void>;
+}
 
 /** A daemon that has told of its first cycle. */
-async function daemon(root: Root, args: readonly string[] = [], environment: Record<string, string> = {}) {
+async function daemon(
+  root: Root,
+  args: readonly string[] = [],
+  environment: Record<string, string> = {},
+): Promise<Daemon> {
   const started = start(root.path, args, environment);
   await until(() => cycles(root) > 0 && root.has('.oauth-tokens'), 'the first cycle');
-  return started;
+  return {
+    ...started,
+    async quiet() {
+      // A cycle that somebody has asked for always has its line; one that its own writes have called for has none.
+      const before = cycles(root);
+      started.process.kill('SIGHUP');
+      await until(() => cycles(root) > before, 'a cycle that was asked for');
+    },
+  };
 }
 
 function replace(root: Root, path: string, content: object): void {
@@ -28,8 +41,8 @@ function replace(root: Root, path: string, content: object): void {
   renameSync(root.full(`${path}.swap`), root.full(path));
 }
 
-// A promise about time: a shared machine may be away for longer, once. Nothing else is ever tried again.
-describe('a change is in the outputs within a second', { retry: process.env.CI ? 1 : 0 }, () => {
+// The next cycle would come after five minutes: what is found before, the watch has found.
+describe('a change is in the outputs long before the next cycle', () => {
   const A = 'registry/servers/a.json';
   it.each<[what: string, change: (root: Root) => void, keys: string]>([
     ['a definition changed', (root) => root.write(A, open('x')), 'b,x'],
@@ -49,35 +62,36 @@ describe('a change is in the outputs within a second', { retry: process.env.CI ?
     ],
   ])('%s', async (_, change, expected) => {
     const root = define(define(new Root(), 'a.json', open('a')), 'b.json', open('b'));
-    await daemon(root);
+    const { quiet } = await daemon(root);
     await until(() => keys(root) === 'a,b', 'the first outputs');
     await quiet();
     change(root);
-    await until(() => keys(root) === expected, `${expected} within a second`, SOON);
+    await until(() => keys(root) === expected, expected);
   });
 
   it('folders that come later, and go, and come again', async () => {
     const root = new Root();
-    await daemon(root);
-    for (const round of ['a', 'b']) {
+    const { quiet } = await daemon(root);
+    for (const [n, round] of ['a', 'b'].entries()) {
       define(root, `${round}.json`, open(round));
-      await until(() => keys(root) === round, `registry/servers made, round ${round}`, SOON);
+      await until(() => keys(root) === round, `registry/servers made, round ${round}`);
       await quiet();
       root.write('registry/providers/x.json', '{');
-      await until(() => log(root).split('registry/providers/x.json: ').length > 1, 'registry/providers made', SOON);
+      const told = () => log(root).split('ERROR - SCAN - registry/providers/x.json: ').length - 1;
+      await until(() => told() === n + 1, 'registry/providers made');
       await quiet();
       define(root, 'later.json', open(`${round}-later`));
-      await until(() => keys(root) === `${round},${round}-later`, 'a file in the new folder', SOON);
+      await until(() => keys(root) === `${round},${round}-later`, 'a file in the new folder');
       await quiet();
       root.remove('registry');
-      await until(() => keys(root) === '', 'the folder removed', SOON);
+      await until(() => keys(root) === '', 'the folder removed');
       await quiet();
     }
   });
 
   it('a folder replaced by another at once', async () => {
     const root = define(new Root(), 'a.json', open('a'));
-    await daemon(root);
+    const { quiet } = await daemon(root);
     await until(() => keys(root) === 'a', 'the first outputs');
     await quiet();
     for (const round of ['b', 'c', 'd']) {
@@ -85,10 +99,10 @@ describe('a change is in the outputs within a second', { retry: process.env.CI ?
       rmSync(root.full('registry/servers'), { recursive: true });
       mkdirSync(root.full('registry/servers'));
       define(root, `${round}.json`, open(round));
-      await until(() => keys(root) === round, `the new folder, round ${round}`, SOON);
+      await until(() => keys(root) === round, `the new folder, round ${round}`);
       await quiet();
       define(root, `${round}.json`, open(`${round}-changed`));
-      await until(() => keys(root) === `${round}-changed`, 'a change in the new folder', SOON);
+      await until(() => keys(root) === `${round}-changed`, 'a change in the new folder');
       await quiet();
     }
   });
@@ -96,14 +110,14 @@ describe('a change is in the outputs within a second', { retry: process.env.CI ?
   it('folders that are links', async () => {
     const root = new Root().write('elsewhere/a.json', open('a')).write('registry/.keep', '');
     symlinkSync('../elsewhere', root.full('registry/servers'));
-    await daemon(root);
+    const { quiet } = await daemon(root);
     await until(() => keys(root) === 'a', 'the first outputs');
     await quiet();
     root.write('elsewhere/a.json', open('b'));
-    await until(() => keys(root) === 'b', 'a change behind the link', SOON);
+    await until(() => keys(root) === 'b', 'a change behind the link');
     await quiet();
     root.write('elsewhere/c.json', open('c'));
-    await until(() => keys(root) === 'b,c', 'a new file behind the link', SOON);
+    await until(() => keys(root) === 'b,c', 'a new file behind the link');
   });
 
   it.each([
@@ -112,49 +126,49 @@ describe('a change is in the outputs within a second', { retry: process.env.CI ?
     ['own.json', 'own.json'],
   ])("token files of a glob of one's own: %s", async (glob, path) => {
     const root = define(new Root(), 'a.json', { ...open('a'), auth_type: 'oauth', token: 'own' });
-    await daemon(root, ['--token-files', glob]);
+    const { quiet } = await daemon(root, ['--token-files', glob]);
     await quiet();
     for (const access of ['one', 'two']) {
       root.write(path, { access_token: access });
-      await until(() => root.text('.oauth-tokens/mcp.json').includes(`Bearer ${access}`), access, SOON);
+      await until(() => root.text('.oauth-tokens/mcp.json').includes(`Bearer ${access}`), access);
       await quiet();
     }
   });
 
   it('tokens: a new one, another value, gone', async () => {
     const root = define(new Root(), 'a.json', { ...open('a'), auth_type: 'oauth', auth_provider: 'acme' });
-    await daemon(root);
+    const { quiet } = await daemon(root);
     const header = () => root.json('.oauth-tokens/mcp.json').mcpServers.a?.headers.Authorization;
     for (const access of ['one', 'two']) {
       const [path, content] = egress('acme', 'a', access);
       replace(root.write(path, ''), path, content);
-      await until(() => header() === `Bearer ${access}`, access, SOON);
+      await until(() => header() === `Bearer ${access}`, access);
       await quiet();
     }
     unlinkSync(root.full(egress('acme', 'a', '')[0]));
-    await until(() => keys(root) === '', 'the token gone', SOON);
+    await until(() => keys(root) === '', 'the token gone');
   });
 
   it('.env', async () => {
     const definition = { ...open('a'), auth_type: 'api_key', headers: [{ 'X-Key': '$INVENTED_KEY' }] };
     const root = define(new Root(), 'a.json', definition);
-    await daemon(root);
+    const { quiet } = await daemon(root);
     const header = () => root.json('.oauth-tokens/mcp.json').mcpServers.a?.headers['X-Key'];
     root.write('.env', 'INVENTED_KEY=one\n');
-    await until(() => header() === 'one', 'made', SOON);
+    await until(() => header() === 'one', 'made');
     replace(root, '.env', {});
     writeFileSync(root.full('.env'), 'INVENTED_KEY=two\n');
-    await until(() => header() === 'two', 'changed', SOON);
+    await until(() => header() === 'two', 'changed');
     await quiet();
     unlinkSync(root.full('.env'));
-    await until(() => keys(root) === '', 'removed', SOON);
+    await until(() => keys(root) === '', 'removed');
   });
 });
 
 describe('the daemon leaves itself alone', () => {
   it('its own writes cause no further write and no loop', async () => {
     const root = define(new Root(), 'a.json', open('a'));
-    await daemon(root, ['--interval', '1']);
+    const { quiet } = await daemon(root, ['--interval', '1']);
     const written = () => log(root).split(' - CONFIG - generated ').length - 1;
     await until(() => written() === 3, 'the first outputs');
     define(root, 'b.json', open('b'));
@@ -163,47 +177,52 @@ describe('the daemon leaves itself alone', () => {
       ['mcp.json', 'vscode_mcp.json', 'roo_mcp.json'].map(
         (name) => statSync(root.full(`.oauth-tokens/${name}`)).ctimeMs,
       );
+    await quiet();
     const before = { stamp: stamp(), cycles: cycles(root) };
-    const looked = performance.now();
-    await until(() => cycles(root) >= before.cycles + 2, 'two more cycles');
-    expect(performance.now() - looked).toBeGreaterThan(900);
+    // Each cycle notes its time there, also one that has no line: those come of the interval, which have one.
+    const seen = new Set<number>();
+    await until(() => {
+      seen.add(root.json('.token-refresher/last-cycle.json').at);
+      return cycles(root) === before.cycles + 3;
+    }, 'three more cycles');
+    expect(seen.size).toBeLessThanOrEqual(1 + 3);
     expect({ stamp: stamp(), written: written() }).toEqual({ stamp: before.stamp, written: 6 });
   });
 
   it('500 files changed at once are a handful of cycles', async () => {
     const root = new Root();
     mkdirSync(root.full('registry/servers'), { recursive: true });
-    await daemon(root);
+    const { process, quiet } = await daemon(root);
     for (const round of ['one', 'two']) {
+      await quiet();
       const before = cycles(root);
+      // However long it takes to write them: to the daemon they come at once.
+      await pause(process);
       for (let n = 0; n < 500; n += 1) define(root, `${n}.json`, open(`${round}-${n}`));
+      process.kill('SIGCONT');
       const all = () => (keys(root).match(/[^,]+/g) ?? []).filter((key) => key.startsWith(round)).length === 500;
-      await until(all, '500 entries', 3);
+      await until(all, '500 entries');
       expect(cycles(root) - before).toBeLessThanOrEqual(8);
     }
   });
 
-  it('a file removed and written anew is never missed', async () => {
+  it('a file removed and written anew is not missed, but one that stays away for longer than that takes', async () => {
     const root = define(define(new Root(), 'a.json', open('a')), 'b.json', open('b'));
-    await daemon(root);
-    await until(() => keys(root) === 'a,b', 'the first outputs');
-    const path = root.full('registry/servers/a.json');
-    const seen = new Set<string>();
-    for (let round = 0; round < 20; round += 1) {
-      const content = JSON.stringify({
-        ...open('a'),
-        description: String(round),
-        mcp_endpoint: `http://a${round}.test/mcp`,
-      });
-      unlinkSync(path);
-      await new Promise((resolve) => setTimeout(resolve, round * 5));
-      writeFileSync(path, content);
-      await until(() => {
-        seen.add(keys(root));
-        return root.text('.oauth-tokens/mcp.json').includes(`//a${round}.test`);
-      }, `round ${round}`);
+    const { cycle } = await appFor(root.path);
+    await cycle();
+    for (const away of [0, 0.1, 0.29]) {
+      unlinkSync(root.full('registry/servers/a.json'));
+      await cycle();
+      await cycle(away);
+      expect(keys(root)).toBe('a,b');
+      define(root, 'a.json', { ...open('a'), mcp_endpoint: `http://a${away}.test/mcp` });
+      await cycle();
+      expect(root.text('.oauth-tokens/mcp.json')).toContain(`//a${away}.test`);
     }
-    expect([...seen]).toEqual(['a,b']);
+    unlinkSync(root.full('registry/servers/a.json'));
+    await cycle();
+    await cycle(0.31);
+    expect(keys(root)).toBe('b');
   });
 });
 
@@ -214,7 +233,7 @@ describe('signals', () => {
     await until(() => keys(root) === '', 'the first outputs');
     const before = cycles(root);
     process.kill('SIGHUP');
-    await until(() => cycles(root) > before, 'another cycle', SOON);
+    await until(() => cycles(root) > before, 'another cycle');
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('%s: exit code 0 and no PID file', async (signal) => {
@@ -229,10 +248,10 @@ describe('signals', () => {
   });
 
   it('SIGTERM while it starts', async () => {
-    for (const after of [60, 90, 120, 150]) {
+    for (let round = 0; round < 4; round += 1) {
       const root = define(new Root(), 'a.json', open('a'));
       const { process, ended } = start(root.path);
-      await new Promise((resolve) => setTimeout(resolve, after));
+      await byChance(200);
       process.kill('SIGTERM');
       const { signal, code, stderr } = await ended;
       // Before it has said that it runs, to be ended is as good as to end.
@@ -242,6 +261,20 @@ describe('signals', () => {
       expect(root.has('token_refresher.pid')).toBe(false);
     }
   });
+
+  it.each<[what: string, reached: (root: Root) => boolean]>([
+    ['has its PID file', (root) => root.has('token_refresher.pid')],
+    ['has said that it runs', (root) => log(root) !== ''],
+    ['has written an output', (root) => root.has('.oauth-tokens/mcp.json')],
+  ])('SIGTERM as soon as it %s', async (_, reached) => {
+    const root = define(new Root(), 'a.json', open('a'));
+    const { process, ended } = start(root.path);
+    await until(() => reached(root), 'that it has come so far');
+    process.kill('SIGTERM');
+    expect(await ended).toEqual({ code: 0, signal: null, stdout: '', stderr: '' });
+    expect(root.has('token_refresher.pid')).toBe(false);
+    expect(log(root)).toMatch(/ - STOP - stopped\n$/);
+  });
 });
 
 describe('the log', () => {
@@ -250,9 +283,9 @@ describe('the log', () => {
     const { process } = await daemon(root);
     renameSync(root.full('token_refresher.log'), root.full('moved.log'));
     process.kill('SIGUSR1');
-    await until(() => root.has('token_refresher.log'), 'a new log', SOON);
+    await until(() => root.has('token_refresher.log'), 'a new log');
     define(root, 'a.json', open('a'));
-    await until(() => log(root).includes('generated mcp.json'), 'lines in it', SOON);
+    await until(() => log(root).includes('generated mcp.json'), 'lines in it');
     expect(root.mode('token_refresher.log')).toBe(0o600);
     expect(root.text('moved.log')).not.toContain('with 1 server');
   });

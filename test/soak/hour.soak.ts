@@ -56,7 +56,7 @@ test('an hour in which the clock, the disk, the network and the parent disappear
   };
   /** A request that the line loses on its way back is lost for good, and no daemon could help it. */
   const cutWhenQuiet = async (): Promise<void> => {
-    await until(() => !line.isBusy, 'a moment without requests', 30);
+    await until(() => !line.isBusy, 'a moment without requests');
     line.cut();
   };
   const sample = async (): Promise<void> => {
@@ -177,7 +177,7 @@ test('an hour in which the clock, the disk, the network and the parent disappear
   failures.push(...unevenness(samples));
 
   if (daemon.isAlive()) process.kill(daemon.pid, 'SIGTERM');
-  await until(() => !daemon.isAlive(), 'the end of the daemon', 30);
+  await until(() => !daemon.isAlive(), 'the end of the daemon');
   const { log } = daemon;
   if (!log.trimEnd().endsWith('stopped')) failures.push('the daemon did not stop in good order');
   const leaked = [server.clientSecret, ...server.issued].filter((secret) => log.includes(secret));

@@ -61,7 +61,7 @@ export async function startDaemon(root: string, began: number): Promise<Daemon> 
     asked.write(JSON.stringify(question));
     return JSON.parse(await text(asked));
   };
-  await until(() => existsSync(socket) || !isAlive(), 'the daemon', 30);
+  await until(() => existsSync(socket) || !isAlive(), 'the daemon');
   if (!isAlive()) throw new Error(`the daemon did not start: ${said}`);
   return {
     pid,
