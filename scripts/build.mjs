@@ -14,6 +14,7 @@ import ts from 'typescript';
 import { compilePage } from './compile-page.mjs';
 import { compileSchemas } from './compile-schemas.mjs';
 import { compileTemplates } from './compile-templates.mjs';
+import { thirdPartyLicenses } from './third-party-licenses.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const options = { absWorkingDir: root, platform: 'node', target: 'node20', format: 'cjs', logLevel: 'warning' };
@@ -28,7 +29,10 @@ function sourceId() {
   return hash.digest('hex').slice(0, 12);
 }
 
-/** What programs import: names for ESM, and the types of those names. */
+/**
+ * What programs import: names for ESM, and the types of those names once for `import` and once for `require`, as
+ * TypeScript takes the kind of a module from the ending of its declarations.
+ */
 async function declareLibrary() {
   await writeFile(`${root}dist/library.mjs`, "export { getTokenManager, TokenError } from './library.cjs';\n");
   await mkdir(`${root}dist/ground`);
@@ -37,7 +41,10 @@ async function declareLibrary() {
       fileName: `${name}.ts`,
       compilerOptions: { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022, strict: true },
     });
-    await writeFile(`${root}dist/${name}.d.ts`, outputText);
+    for (const kind of ['mts', 'cts']) {
+      const text = outputText.replaceAll(/(?<=from '\.[^']*)\.js(?=')/g, `.${kind.replace('ts', 'js')}`);
+      await writeFile(`${root}dist/${name}.d.${kind}`, text);
+    }
   }
 }
 
@@ -53,6 +60,7 @@ const bundling = {
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'linked',
+  metafile: true,
   write: false,
 };
 /** MCP's SDK, the API's server and Redis are most of the whole, and most commands have no use for them. */
@@ -99,9 +107,15 @@ const [program = ''] = bundle.outputFiles.filter(({ path }) => path.endsWith('pr
 const id = createHash('sha256').update(program).digest('hex').slice(0, 12);
 await rm(`${root}dist`, { recursive: true, force: true });
 await mkdir(`${root}dist`);
-for (const { outputFiles } of [bundle, sdk, redis, api, library]) {
+const bundles = [bundle, sdk, redis, api, library];
+for (const { outputFiles } of bundles) {
   for (const { path, contents } of outputFiles) await writeFile(path, contents);
 }
+const licenses = thirdPartyLicenses(
+  root,
+  bundles.map(({ metafile }) => metafile),
+);
+await writeFile(`${root}dist/THIRD-PARTY-LICENSES.txt`, licenses);
 await declareLibrary();
 // V8 tells a compiled form from another one's source by its length alone: hence the id in its name.
 await build({
