@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import fastGlob from 'fast-glob';
 import ts from 'typescript';
+import { buildId } from './build-id.mjs';
 import { compilePage } from './compile-page.mjs';
 import { compileSchemas } from './compile-schemas.mjs';
 import { compileTemplates } from './compile-templates.mjs';
@@ -23,11 +23,7 @@ compileSchemas();
 compileTemplates();
 compilePage();
 /** Another one for other sources. */
-function sourceId() {
-  const hash = createHash('sha256');
-  for (const file of fastGlob.sync('{src,schemas}/**/*', { cwd: root }).sort()) hash.update(readFileSync(root + file));
-  return hash.digest('hex').slice(0, 12);
-}
+const sourceId = buildId().slice(0, 12);
 
 /**
  * What programs import: names for ESM, and the types of those names once for `import` and once for `require`, as
@@ -55,7 +51,7 @@ const bundling = {
   alias: { 'string-width': './scripts/plain-width.mjs', 'thread-stream': './scripts/no-threads.mjs' },
   inject: ['./scripts/plain-headers.mjs'],
   banner: { js: "const PROGRAM_URL = require('node:url').pathToFileURL(__filename).href;" },
-  define: { 'import.meta.url': 'PROGRAM_URL', SOURCE_ID: JSON.stringify(sourceId()) },
+  define: { 'import.meta.url': 'PROGRAM_URL', SOURCE_ID: JSON.stringify(sourceId) },
   // Less to read at every start; names stay, for stack traces.
   minifySyntax: true,
   minifyWhitespace: true,
@@ -117,6 +113,7 @@ const licenses = thirdPartyLicenses(
 );
 await writeFile(`${root}dist/THIRD-PARTY-LICENSES.txt`, licenses);
 await declareLibrary();
+await writeFile(`${root}dist/build-id`, buildId());
 // V8 tells a compiled form from another one's source by its length alone: hence the id in its name.
 await build({
   ...options,

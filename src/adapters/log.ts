@@ -80,10 +80,14 @@ interface LogFile {
 function rotatingFile(path: string, maxSize: number, maxFiles: number): LogFile {
   let descriptor: number | null = null;
   let size = 0;
+  /** Whether it is a file, which can be put aside: not a terminal, a pipe or /dev/null. */
+  let rotates = true;
   const open = (): void => {
     try {
       descriptor = openSync(path, 'a', 0o600);
-      size = fstatSync(descriptor).size;
+      const found = fstatSync(descriptor);
+      size = found.size;
+      rotates = found.isFile();
     } catch {
       descriptor = null;
     }
@@ -123,7 +127,7 @@ function rotatingFile(path: string, maxSize: number, maxFiles: number): LogFile 
       for (const line of lines) {
         const length = Buffer.byteLength(line);
         // Of a burst, too, no file gets more than it may hold.
-        if (size + bytes > 0 && size + bytes + length > maxSize) {
+        if (rotates && size + bytes > 0 && size + bytes + length > maxSize) {
           append(text, bytes);
           rotate();
           text = '';

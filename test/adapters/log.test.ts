@@ -1,4 +1,5 @@
-import { renameSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, constants, openSync, readSync, renameSync, statSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { createLog } from '../../src/adapters/log.js';
 import { Root } from '../fixtures/root.js';
@@ -78,3 +79,22 @@ it('a line that is longer than a file may be is written all the same, into a fil
     ['after'],
   ]);
 });
+
+it.skipIf(spawnSync('mkfifo', ['--version']).error)(
+  'what is no file is not put aside, as /dev/null must not be',
+  async () => {
+    const root = new Root();
+    spawnSync('mkfifo', [root.full('a.log')]);
+    const reader = openSync(root.full('a.log'), constants.O_RDONLY | constants.O_NONBLOCK);
+    const log = logIn(root, { maxSize: 100 });
+    for (let n = 0; n < 5; n += 1) {
+      log.info('SCAN', `line ${n} ${'x'.repeat(100)}`);
+      await settle();
+    }
+    expect(root.has('a.log.1')).toBe(false);
+    expect(statSync(root.full('a.log')).isFIFO()).toBe(true);
+    const read = Buffer.alloc(4096);
+    expect(read.toString('utf8', 0, readSync(reader, read)).match(/line \d/g)).toHaveLength(5);
+    closeSync(reader);
+  },
+);
