@@ -11,7 +11,7 @@ import { pageRoute } from './page.js';
 import { createRequestLog } from './request-log.js';
 import { failure, type scopeParameter } from './schemas.js';
 import { tokenRoutes } from './token-routes.js';
-import { createView } from './view.js';
+import { createViews } from './view.js';
 
 export interface ApiParts extends GuardParts {
   readonly app: App;
@@ -48,7 +48,7 @@ const CONNECTIONS = 512;
 export async function buildApi(parts: ApiParts): Promise<Api> {
   const { app } = parts;
   const guard = createGuard(parts);
-  const view = createView(app, parts.namespace);
+  const view = createViews(app, parts.namespace);
   const metrics = createMetrics({ app, view, prometheus });
   const requests = createRequestLog((line) => app.log.info('API', line));
   // The route, never the address as it came: there is no telling what people put into it.
@@ -139,7 +139,7 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
   return {
     server,
     cycle(cycle) {
-      view.ended();
+      view.found(cycle);
       metrics.cycle(cycle);
     },
   };

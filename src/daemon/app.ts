@@ -1,6 +1,7 @@
 import type { CommandEntry } from '../ground/entry.js';
 import type { SelfCommand } from '../ground/rendering.js';
 import type { Settings } from '../ground/settings.js';
+import type { Token } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { Documents } from '../ports/documents.js';
 import type { Hooks } from '../ports/hooks.js';
@@ -47,6 +48,8 @@ export interface App {
   readonly loop: LoopParts;
   /** One look at everything. */
   look(): { readonly world: World; readonly surveyed: readonly Surveyed[] };
+  /** One look at a single token that was found in this world; null when it is gone, or cannot be read now. */
+  lookAt(token: Token, world: World): Promise<Surveyed | null>;
   /** Puts tokens in their place that a person or a login brings. */
   readonly keep: Keep;
   /** What logs a person in; loaded only for that. */
