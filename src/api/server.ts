@@ -5,6 +5,7 @@ import * as prometheus from 'prom-client';
 import type { App } from '../daemon/app.js';
 import type { Cycle } from '../daemon/loop.js';
 import { adminRoutes } from './admin-routes.js';
+import { boundConnections } from './connections.js';
 import { createGuard, type GuardParts } from './guard.js';
 import { createMetrics, metricsRoute } from './metrics.js';
 import { pageRoute } from './page.js';
@@ -42,7 +43,7 @@ declare module 'fastify' {
 const BODY_LIMIT = 1024;
 /** Milliseconds that a request may take to arrive: it is one packet. */
 const ARRIVAL = 10_000;
-/** More connections are closed at once, so that files can still be opened. */
+/** So that files can still be opened. */
 const CONNECTIONS = 512;
 
 export async function buildApi(parts: ApiParts): Promise<Api> {
@@ -80,7 +81,7 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
     http: { headersTimeout: ARRIVAL, connectionsCheckingInterval: 1000, requireHostHeader: false },
     ajv: { customOptions: { coerceTypes: false } },
   });
-  server.server.maxConnections = CONNECTIONS;
+  boundConnections(server.server, CONNECTIONS);
 
   server.addHook('onRequest', (request, reply, done) => {
     reply.header('cache-control', 'no-store');
