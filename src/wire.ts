@@ -41,6 +41,7 @@ import { createImports, createIntake } from './work/imports.js';
 import { createInFlight, type InFlight } from './work/in-flight.js';
 import { createKeep } from './work/keep.js';
 import { createLoader, listTokenFiles, stillRenderable } from './work/load.js';
+import { createLogout } from './work/logout.js';
 import { createPublisher } from './work/publish.js';
 import { createRefresh, type Step } from './work/refresh.js';
 import { createRefresher } from './work/refresher.js';
@@ -171,6 +172,7 @@ export async function wire(on: Foundations): Promise<App> {
   });
   const keep = createKeep({ store, histories, backups, spentTokens: spent, digest: sha256, locks, clock });
   const followForeign = createForeignTokens({ backups, spentTokens: spent, digest: sha256, now: () => clock.now() });
+  const registrations = registrationFiles(own, documents, sha256, clock);
   const imports = createImports({ keep, histories, digest: sha256, clock, log });
   const hooks = commandHooks(root, settings.hooks, log);
   const folders = createFolderList(own, settings.tokenFiles);
@@ -213,6 +215,14 @@ export async function wire(on: Foundations): Promise<App> {
     prompt: async () => (await import('./adapters/terminal-prompt.js')).terminalPrompt(),
     readInput: async () => (await import('./adapters/terminal-prompt.js')).standardInput,
     trial: async () => (await import('./adapters/mcp/trial.js')).tryToken,
+    logout: createLogout({
+      store,
+      ownStore: shared ? tokenFiles(own, documents, locks, () => false) : null,
+      histories,
+      backups,
+      registrations,
+      locks,
+    }),
     async login() {
       const [{ createLogin }, { sdkDiscovery }, { loopbackServer }, { desktopBrowser }, { loginSecrets }] =
         await Promise.all([
@@ -224,7 +234,7 @@ export async function wire(on: Foundations): Promise<App> {
         ]);
       const ports = {
         discovery: sdkDiscovery(allowHttp),
-        registrations: registrationFiles(own, documents, sha256, clock),
+        registrations,
         loopback: loopbackServer,
         browser: desktopBrowser,
         secrets: loginSecrets,

@@ -17,6 +17,7 @@ import type { InFlight } from '../work/in-flight.js';
 import type { Keep } from '../work/keep.js';
 import type { Loader, World } from '../work/load.js';
 import type { Login } from '../work/login/request.js';
+import type { Logout } from '../work/logout.js';
 import type { Publisher } from '../work/publish.js';
 import type { Refresher } from '../work/refresher.js';
 import type { Surveyed } from '../work/survey.js';
@@ -52,6 +53,8 @@ export interface App {
   lookAt(token: Token, world: World): Promise<Surveyed | null>;
   /** Puts tokens in their place that a person or a login brings. */
   readonly keep: Keep;
+  /** Takes a token away for good. */
+  readonly logout: Logout;
   /** What logs a person in; loaded only for that. */
   login(): Promise<Login>;
   /** The person at the terminal; null when there is none. */

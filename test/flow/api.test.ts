@@ -416,9 +416,11 @@ it('who waits for an answer is not the one that gives way to another', async () 
   const head = `POST /api/tokens/refresh/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${api.key}\r\n`;
   for (let n = 0; n < 700; n += 1) {
     const socket = connect(Number(port), hostname);
-    socket.on('error', () => undefined).on('close', () => {
-      lost += 1;
-    });
+    socket
+      .on('error', () => undefined)
+      .on('close', () => {
+        lost += 1;
+      });
     // Silent ones, and requests whose body does not come to its end.
     if (n % 2 === 0) socket.write(`${head}Content-Length: 50\r\n\r\nhalf`);
     opened.push(socket);
