@@ -9,11 +9,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import fastGlob from 'fast-glob';
 import ts from 'typescript';
+import { buildId } from './build-id.mjs';
 import { compilePage } from './compile-page.mjs';
 import { compileSchemas } from './compile-schemas.mjs';
 import { compileTemplates } from './compile-templates.mjs';
+import { thirdPartyLicenses } from './third-party-licenses.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const options = { absWorkingDir: root, platform: 'node', target: 'node20', format: 'cjs', logLevel: 'warning' };
@@ -22,13 +23,12 @@ compileSchemas();
 compileTemplates();
 compilePage();
 /** Another one for other sources. */
-function sourceId() {
-  const hash = createHash('sha256');
-  for (const file of fastGlob.sync('{src,schemas}/**/*', { cwd: root }).sort()) hash.update(readFileSync(root + file));
-  return hash.digest('hex').slice(0, 12);
-}
+const sourceId = buildId().slice(0, 12);
 
-/** What programs import: names for ESM, and the types of those names. */
+/**
+ * What programs import: names for ESM, and the types of those names once for `import` and once for `require`, as
+ * TypeScript takes the kind of a module from the ending of its declarations.
+ */
 async function declareLibrary() {
   await writeFile(`${root}dist/library.mjs`, "export { getTokenManager, TokenError } from './library.cjs';\n");
   await mkdir(`${root}dist/ground`);
@@ -37,7 +37,10 @@ async function declareLibrary() {
       fileName: `${name}.ts`,
       compilerOptions: { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022, strict: true },
     });
-    await writeFile(`${root}dist/${name}.d.ts`, outputText);
+    for (const kind of ['mts', 'cts']) {
+      const text = outputText.replaceAll(/(?<=from '\.[^']*)\.js(?=')/g, `.${kind.replace('ts', 'js')}`);
+      await writeFile(`${root}dist/${name}.d.${kind}`, text);
+    }
   }
 }
 
@@ -48,11 +51,12 @@ const bundling = {
   alias: { 'string-width': './scripts/plain-width.mjs', 'thread-stream': './scripts/no-threads.mjs' },
   inject: ['./scripts/plain-headers.mjs'],
   banner: { js: "const PROGRAM_URL = require('node:url').pathToFileURL(__filename).href;" },
-  define: { 'import.meta.url': 'PROGRAM_URL', SOURCE_ID: JSON.stringify(sourceId()) },
+  define: { 'import.meta.url': 'PROGRAM_URL', SOURCE_ID: JSON.stringify(sourceId) },
   // Less to read at every start; names stay, for stack traces.
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'linked',
+  metafile: true,
   write: false,
 };
 /** MCP's SDK, the API's server and Redis are most of the whole, and most commands have no use for them. */
@@ -99,10 +103,17 @@ const [program = ''] = bundle.outputFiles.filter(({ path }) => path.endsWith('pr
 const id = createHash('sha256').update(program).digest('hex').slice(0, 12);
 await rm(`${root}dist`, { recursive: true, force: true });
 await mkdir(`${root}dist`);
-for (const { outputFiles } of [bundle, sdk, redis, api, library]) {
+const bundles = [bundle, sdk, redis, api, library];
+for (const { outputFiles } of bundles) {
   for (const { path, contents } of outputFiles) await writeFile(path, contents);
 }
+const licenses = thirdPartyLicenses(
+  root,
+  bundles.map(({ metafile }) => metafile),
+);
+await writeFile(`${root}dist/THIRD-PARTY-LICENSES.txt`, licenses);
 await declareLibrary();
+await writeFile(`${root}dist/build-id`, buildId());
 // V8 tells a compiled form from another one's source by its length alone: hence the id in its name.
 await build({
   ...options,

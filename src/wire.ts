@@ -30,7 +30,7 @@ import type { Settings } from './ground/settings.js';
 import type { Clock } from './ports/clock.js';
 import type { Documents } from './ports/documents.js';
 import type { TokenEndpoint } from './ports/endpoint.js';
-import type { Files } from './ports/files.js';
+import { FileError, type Files } from './ports/files.js';
 import type { Log } from './ports/log.js';
 import type { Watcher } from './ports/watcher.js';
 import type { Share } from './share.js';
@@ -40,7 +40,8 @@ import { createHosts } from './work/hosts.js';
 import { createImports, createIntake } from './work/imports.js';
 import { createInFlight, type InFlight } from './work/in-flight.js';
 import { createKeep } from './work/keep.js';
-import { createLoader, listTokenFiles } from './work/load.js';
+import { createLoader, listTokenFiles, stillRenderable } from './work/load.js';
+import { createLogout } from './work/logout.js';
 import { createPublisher } from './work/publish.js';
 import { createRefresh, type Step } from './work/refresh.js';
 import { createRefresher } from './work/refresher.js';
@@ -171,6 +172,7 @@ export async function wire(on: Foundations): Promise<App> {
   });
   const keep = createKeep({ store, histories, backups, spentTokens: spent, digest: sha256, locks, clock });
   const followForeign = createForeignTokens({ backups, spentTokens: spent, digest: sha256, now: () => clock.now() });
+  const registrations = registrationFiles(own, documents, sha256, clock);
   const imports = createImports({ keep, histories, digest: sha256, clock, log });
   const hooks = commandHooks(root, settings.hooks, log);
   const folders = createFolderList(own, settings.tokenFiles);
@@ -204,11 +206,23 @@ export async function wire(on: Foundations): Promise<App> {
       const world = loader.load(clock.monotonic());
       return { world, surveyed: survey.all(world, clock.now(), 'schedule') };
     },
+    async lookAt(token, world) {
+      const there = await store.reread(token).catch(nullOfFile);
+      return there && survey.one(stillRenderable(there, token), world, clock.now(), 'schedule');
+    },
     keep,
     imports,
     prompt: async () => (await import('./adapters/terminal-prompt.js')).terminalPrompt(),
     readInput: async () => (await import('./adapters/terminal-prompt.js')).standardInput,
     trial: async () => (await import('./adapters/mcp/trial.js')).tryToken,
+    logout: createLogout({
+      store,
+      ownStore: shared ? tokenFiles(own, documents, locks, () => false) : null,
+      histories,
+      backups,
+      registrations,
+      locks,
+    }),
     async login() {
       const [{ createLogin }, { sdkDiscovery }, { loopbackServer }, { desktopBrowser }, { loginSecrets }] =
         await Promise.all([
@@ -220,7 +234,7 @@ export async function wire(on: Foundations): Promise<App> {
         ]);
       const ports = {
         discovery: sdkDiscovery(allowHttp),
-        registrations: registrationFiles(own, documents, sha256, clock),
+        registrations,
         loopback: loopbackServer,
         browser: desktopBrowser,
         secrets: loginSecrets,
@@ -305,6 +319,12 @@ function untilStopped(endpoint: TokenEndpoint, inFlight: InFlight): TokenEndpoin
     request: async (recipe, token) => (inFlight.isStopped ? unsent : endpoint.request(recipe, token)),
     exchange: async (client, parameters) => (inFlight.isStopped ? unsent : endpoint.exchange(client, parameters)),
   };
+}
+
+/** Why it cannot be read is said by the look at everything. */
+function nullOfFile(error: unknown): null {
+  if (error instanceof FileError) return null;
+  throw error;
 }
 
 function samePlace(a: string, b: string): boolean {

@@ -39,6 +39,12 @@ export function historyFiles(files: Files, documents: Documents, digest: Digest)
     },
     write: (history) => save(history, files.write),
     note: (history) => save(history, files.put),
+    async remove(place) {
+      const path = pathOf(place);
+      if (former(place).token !== undefined) await files.remove(formerPathOf(place));
+      await files.remove(path);
+      known.delete(path);
+    },
   };
 }
 

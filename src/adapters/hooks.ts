@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import pLimit from 'p-limit';
 import type { Settings } from '../ground/settings.js';
 import type { HookEvent, Hooks } from '../ports/hooks.js';
 import type { Log } from '../ports/log.js';
@@ -7,14 +8,23 @@ const TIMEOUT_MS = 30_000;
 /** Between asking it to end and ending it. */
 const GRACE_MS = 2_000;
 const MOST_LINES = 100;
+/** Hooks for tokens that run at one moment: a provider that is shut down takes the logins of hundreds with it. */
+const AT_ONCE = 8;
 /** What a hook is given of the environment: what a program needs to run, and no secret. */
 const PASSED_ON = ['PATH', 'HOME', 'LANG'];
 
-/** Runs hooks without a shell, one after the other, with their output in the log. */
+/**
+ * Runs hooks without a shell, with their output in the log. Those for changes come one after the other, and those for
+ * one token; apart from that none waits for another, which may hang.
+ */
 export function commandHooks(root: string, commands: Settings['hooks'], log: Log, timeoutMs = TIMEOUT_MS): Hooks {
-  let queue: Promise<void> = Promise.resolve();
-  let waiting: HookEvent[] = [];
-  let running: ChildProcess | null = null;
+  /** The last one of each kind and token. */
+  const lanes = new Map<string, Promise<void>>();
+  const ofTokens = pLimit(AT_ONCE);
+  const running = new Set<ChildProcess>();
+  let ending = false;
+  /** Outputs that have changed, and that no hook has been told of yet. */
+  let changed: Set<string> | null = null;
   let clean = (text: string): string => text;
 
   const run = (event: HookEvent, [program = '', ...args]: readonly string[]): Promise<void> =>
@@ -28,7 +38,7 @@ export function commandHooks(root: string, commands: Settings['hooks'], log: Log
         stdio: ['ignore', 'pipe', 'pipe'],
         detached: true,
       });
-      running = child;
+      running.add(child);
       const timer = setTimeout(() => {
         log.warning(kind, `${name}: not done within ${timeoutMs / 1000} s, ended`);
         end(child);
@@ -43,7 +53,7 @@ export function commandHooks(root: string, commands: Settings['hooks'], log: Log
       for (const stream of [child.stdout, child.stderr]) linesOf(stream, tell);
       const done = (trouble: string | null): void => {
         clearTimeout(timer);
-        running = null;
+        running.delete(child);
         if (trouble !== null) log.warning(kind, `${name}: ${program} ${trouble}`);
         resolve();
       };
@@ -51,35 +61,48 @@ export function commandHooks(root: string, commands: Settings['hooks'], log: Log
       child.once('close', (code, signal) => done(code === 0 ? null : `ended with ${signal ?? `code ${code}`}`));
     });
 
-  const next = async (): Promise<void> => {
-    const [event, ...rest] = waiting;
-    waiting = rest;
-    const command = event && commands[event.event];
-    if (event && command) await run(event, command);
+  const start = async (event: HookEvent): Promise<void> => {
+    const command = commands[event.event];
+    if (!command || ending) return;
+    try {
+      await run(event, command);
+    } catch (error) {
+      log.warning('CONFIG', `on-${event.event}: cannot be run: ${error instanceof Error ? error.message : error}`);
+    }
+  };
+  const after = (lane: string, work: () => Promise<void>): void => {
+    const done = (lanes.get(lane) ?? Promise.resolve()).then(work).finally(() => {
+      if (lanes.get(lane) === done) lanes.delete(lane);
+    });
+    lanes.set(lane, done);
   };
 
   return {
     tell(event) {
       if (!commands[event.event]) return;
-      // Changes that come while another hook runs are told of together.
-      const last = waiting.find((one) => one.event === 'change');
-      if (event.event === 'change' && last?.event === 'change') {
-        const outputs = [...new Set([...last.outputs, ...event.outputs])];
-        waiting = waiting.map((one) => (one === last ? { ...last, outputs } : one));
+      if (event.event === 'login-needed') {
+        after(`token ${event.token}`, () => ofTokens(() => start(event)));
         return;
       }
-      waiting.push(event);
-      queue = queue.then(next);
+      if (!changed) {
+        after('change', async () => {
+          const outputs = [...(changed ?? [])];
+          changed = null;
+          await start({ event: 'change', outputs });
+        });
+      }
+      // Changes that come while another hook runs are told of together.
+      changed = new Set([...(changed ?? []), ...event.outputs]);
     },
     conceal(cleaner) {
       clean = cleaner;
     },
     async settled(patience) {
       const timer = setTimeout(() => {
-        waiting = [];
-        if (running) end(running);
+        ending = true;
+        for (const child of running) end(child);
       }, patience * 1000);
-      await queue;
+      while (lanes.size > 0) await Promise.all(lanes.values());
       clearTimeout(timer);
     },
   };
@@ -128,5 +151,9 @@ function end(child: ChildProcess): void {
     }
   };
   kill('SIGTERM');
-  setTimeout(() => kill('SIGKILL'), GRACE_MS).unref();
+  setTimeout(() => {
+    kill('SIGKILL');
+    // What has left its group may hold these open for ever.
+    for (const stream of [child.stdout, child.stderr]) stream?.destroy();
+  }, GRACE_MS).unref();
 }

@@ -17,7 +17,7 @@ export function createLog(options: LogOptions): LogWriter {
     waiting = [];
     soon = false;
     if (lines.length === 0) return;
-    file?.write(lines.map(({ text }) => text).join(''));
+    file?.write(lines.map(({ text }) => text));
     if (options.stderr) process.stderr.write(lines.map(({ priority, text }) => priority + text).join(''));
   };
   // The lines of one moment go out as one: a cycle may tell of hundreds of tokens.
@@ -71,7 +71,8 @@ function asText(line: string): string {
 }
 
 interface LogFile {
-  write(text: string): void;
+  /** Whole lines, in one write as far as one file may hold them. */
+  write(lines: readonly string[]): void;
   reopen(): void;
 }
 
@@ -79,10 +80,14 @@ interface LogFile {
 function rotatingFile(path: string, maxSize: number, maxFiles: number): LogFile {
   let descriptor: number | null = null;
   let size = 0;
+  /** Whether it is a file, which can be put aside: not a terminal, a pipe or /dev/null. */
+  let rotates = true;
   const open = (): void => {
     try {
       descriptor = openSync(path, 'a', 0o600);
-      size = fstatSync(descriptor).size;
+      const found = fstatSync(descriptor);
+      size = found.size;
+      rotates = found.isFile();
     } catch {
       descriptor = null;
     }
@@ -104,19 +109,34 @@ function rotatingFile(path: string, maxSize: number, maxFiles: number): LogFile 
     }
     open();
   };
+  const append = (text: string, bytes: number): void => {
+    if (descriptor === null) open();
+    if (descriptor === null || bytes === 0) return;
+    try {
+      writeSync(descriptor, text);
+      size += bytes;
+    } catch {
+      close(); // a full disk, or the folder is gone: the next line tries anew
+    }
+  };
   return {
-    write(text) {
+    write(lines) {
       if (descriptor === null) open();
-      if (descriptor === null) return;
-      const bytes = Buffer.byteLength(text);
-      if (size > 0 && size + bytes > maxSize) rotate();
-      if (descriptor === null) return;
-      try {
-        writeSync(descriptor, text);
-        size += bytes;
-      } catch {
-        close(); // a full disk, or the folder is gone: the next line tries anew
+      let text = '';
+      let bytes = 0;
+      for (const line of lines) {
+        const length = Buffer.byteLength(line);
+        // Of a burst, too, no file gets more than it may hold.
+        if (rotates && size + bytes > 0 && size + bytes + length > maxSize) {
+          append(text, bytes);
+          rotate();
+          text = '';
+          bytes = 0;
+        }
+        text += line;
+        bytes += length;
       }
+      append(text, bytes);
     },
     reopen() {
       close();

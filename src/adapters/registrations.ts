@@ -7,12 +7,14 @@ import type { Documents } from '../ports/documents.js';
 import { FileError, type Files } from '../ports/files.js';
 import type { Registration, Registrations } from '../ports/login.js';
 
+const FOLDER = '.token-refresher/registrations';
+
 /** `.token-refresher/registrations/ISSUER.json`, readable by the owner alone: a client may have a secret. */
 export function registrationFiles(files: Files, documents: Documents, digest: Digest, clock: Clock): Registrations {
-  const pathOf = (issuer: string): string => `.token-refresher/registrations/${fileNameFor(issuer, digest)}.json`;
-  const read = (issuer: string): unknown => {
+  const pathOf = (issuer: string): string => `${FOLDER}/${fileNameFor(issuer, digest)}.json`;
+  const readFile = (path: string): unknown => {
     try {
-      const parsed = documents.parse(files.read(pathOf(issuer)));
+      const parsed = documents.parse(files.read(path));
       return 'value' in parsed ? parsed.value : null;
     } catch (error) {
       if (error instanceof FileError) return null;
@@ -21,7 +23,7 @@ export function registrationFiles(files: Files, documents: Documents, digest: Di
   };
   return {
     of(issuer) {
-      const found = read(issuer);
+      const found = readFile(pathOf(issuer));
       if (!isRecord(found) || found.issuer !== issuer || typeof found.client_id !== 'string') return null;
       const expires = found.client_secret_expires_at;
       const secretExpiresAt = typeof expires === 'number' ? expires : null;
@@ -39,6 +41,12 @@ export function registrationFiles(files: Files, documents: Documents, digest: Di
     keep: (registration) =>
       files.write(pathOf(registration.issuer), `${JSON.stringify(asFile(registration), null, 2)}\n`),
     forget: (issuer) => files.remove(pathOf(issuer)),
+    async forgetClient(clientId) {
+      for (const name of files.names(FOLDER)) {
+        const found = name.endsWith('.json') ? readFile(`${FOLDER}/${name}`) : null;
+        if (isRecord(found) && found.client_id === clientId) await files.remove(`${FOLDER}/${name}`);
+      }
+    },
   };
 }
 

@@ -75,6 +75,11 @@ export function tokenBackups(
     },
     write: (backup) => save(backup, 'write'),
     note: (backup) => save(backup, 'put'),
+    async remove(place) {
+      const name = nameOf(place);
+      for (const one of rescued()) await one.remove(name);
+      await files.remove(`${FOLDER}/${name}`);
+    },
     get rescued() {
       return rescued().flatMap((from) => from.names('.').flatMap((name) => read(from, name) ?? []));
     },

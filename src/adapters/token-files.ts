@@ -1,4 +1,4 @@
-import { applyEdits, type FormattingOptions, modify } from 'jsonc-parser';
+import { applyEdits, type FormattingOptions, findNodeAtLocation, modify, parseTree } from 'jsonc-parser';
 import type { Update } from '../ground/formats/format.js';
 import { formatOf } from '../ground/formats/index.js';
 import { isRecord } from '../ground/problem.js';
@@ -14,6 +14,8 @@ import type { Place, Saved, TokenStore } from '../ports/stores.js';
 const ROOM_BYTES = 16 * 1024;
 /** Seconds that the tokens of one file wait for one another. */
 const FILE_PATIENCE = 30;
+/** What unlink says of a file that its folder does not let go. */
+const KEPT_IN_PLACE = new Set(['EBUSY', 'EPERM', 'EACCES']);
 
 /** Tokens in files, each kept as whoever wrote it laid it out. */
 export function tokenFiles(
@@ -89,6 +91,22 @@ export function tokenFiles(
     },
     restore: (token, update) =>
       alone(token, () => save(token, { fill: (text) => files.write(token.file, text) }, update)),
+    async remove(place) {
+      return alone(place, async () => {
+        if (!files.look(place.file)) return;
+        if (place.at.length === 0) return removeFile(files, place.file);
+        const there = read(place.file);
+        if (!there) throw new FileError('EINVAL', 'is not a JSON object; fix or delete it');
+        if (!tokenIn(there.document, place)) return;
+        const mark = there.text.startsWith('\uFEFF') ? '\uFEFF' : '';
+        const text = withoutEntry(there.text.slice(mark.length), place.at);
+        const left = documents.parse(text);
+        if (!('value' in left) || !isRecord(left.value) || tokenIn(left.value, place)) {
+          throw new FileError('EINVAL', 'is laid out so that the entry cannot be taken out of it; do that by hand');
+        }
+        await files.write(place.file, mark + text);
+      });
+    },
     async bring(place, fields, update) {
       return alone(place, async () => {
         const there = files.look(place.file) ? read(place.file) : { text: '{}\n', document: {} };
@@ -103,6 +121,33 @@ export function tokenFiles(
       });
     },
   };
+}
+
+/** The text without one entry; everything else stands as it stood. */
+function withoutEntry(text: string, at: readonly string[]): string {
+  const tree = parseTree(text);
+  const property = tree && findNodeAtLocation(tree, [...at])?.parent;
+  const siblings = property?.parent?.children;
+  if (!property || !siblings) return text;
+  const index = siblings.indexOf(property);
+  const [before, after] = [siblings[index - 1], siblings[index + 1]];
+  const whole = property.parent ?? property;
+  const [from, to] = after
+    ? [property.offset, after.offset]
+    : before
+      ? [before.offset + before.length, property.offset + property.length]
+      : [whole.offset + 1, whole.offset + whole.length - 1];
+  return text.slice(0, from) + text.slice(to);
+}
+
+/** One that is a mount of its own, or protected by its folder, can only be emptied. */
+async function removeFile(files: Files, file: string): Promise<void> {
+  try {
+    await files.remove(file);
+  } catch (error) {
+    if (!(error instanceof FileError) || !KEPT_IN_PLACE.has(error.code)) throw error;
+    await files.write(file, '{}\n');
+  }
 }
 
 function keyOf({ at }: Pick<Place, 'at'>): string {

@@ -1,17 +1,18 @@
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { App } from '../daemon/app.js';
-import { statusOf } from '../daemon/status.js';
+import { serversByToken, statusOf } from '../daemon/status.js';
 import { userOf } from '../ground/board.js';
 import { isRecipe } from '../ground/recipe.js';
 import type { Surveyed } from '../work/survey.js';
+import { type OverviewQuery, overview } from './overview.js';
 import * as schemas from './schemas.js';
 import { REFRESHES, refreshNow } from './token-routes.js';
-import type { View } from './view.js';
+import type { Views } from './view.js';
 
 export interface AdminRouteParts {
   readonly app: App;
-  readonly view: { now(): View; ended(): void };
+  readonly view: Views;
 }
 
 /** Tokens as operators see them: one of the client's own, those of users, and the others. */
@@ -115,9 +116,8 @@ export function adminRoutes(api: FastifyInstance, { app, view }: AdminRouteParts
       config: { rateLimit: REFRESHES },
     },
     async () => {
-      view.ended();
-      const now = view.now();
-      const { own, users, others } = sorted(now.surveyed);
+      const { world, surveyed } = view.anew();
+      const { own, users, others } = sorted(surveyed);
       const named: [string, Surveyed][] = [
         ...(own ? [['client_credentials', own] as [string, Surveyed]] : []),
         ...[...users].map(([user, one]): [string, Surveyed] => [`user_${user}`, one]),
@@ -125,11 +125,11 @@ export function adminRoutes(api: FastifyInstance, { app, view }: AdminRouteParts
       ];
       const results = await Promise.all(
         named.map(async ([name, one]) => {
-          const trouble = await refreshNow(app, now, one);
+          const trouble = await refreshNow(app, world, one);
           return [name, trouble === null ? 'success' : `failed: ${trouble}`];
         }),
       );
-      view.ended();
+      view.anew();
       return {
         message: 'Manual token refresh completed',
         results: Object.fromEntries(results),
@@ -139,12 +139,25 @@ export function adminRoutes(api: FastifyInstance, { app, view }: AdminRouteParts
   );
 
   // For the page at `/`: the report of `token-refresher status --json`.
-  const reportSchema = { summary: 'As status --json', response: { 200: schemas.report } };
-  api.get('/admin/status', { schema: reportSchema, config: { polled: true } }, async () => {
-    const { world, surveyed } = view.now();
-    const { listings } = app.publisher.join(world);
-    return { ...statusOf(app.instance.running(), world, surveyed, listings, []), now: clock.now() };
-  });
+  const reportSchema = {
+    summary: 'As status --json; with a limit, what needs attention first',
+    querystring: schemas.reportParameters,
+    response: { 200: schemas.report, 400: schemas.failure },
+  };
+  api.get<{ Querystring: OverviewQuery }>(
+    '/admin/status',
+    { schema: reportSchema, config: { polled: true } },
+    async ({ query }) => {
+      const { world, surveyed } = view.now();
+      const { listings } = app.publisher.join(world);
+      const running = app.instance.running();
+      const report =
+        query.limit === undefined
+          ? statusOf(running, world, surveyed, listings, [])
+          : overview({ running, view: { world, surveyed }, listings, serverOf: serversByToken(listings) }, query);
+      return { ...report, now: clock.now() };
+    },
+  );
 }
 
 function sorted(surveyed: readonly Surveyed[]): Sorted {

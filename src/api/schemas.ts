@@ -23,24 +23,28 @@ export const tokenAnswer = {
 };
 
 export const tokenList = {
-  description: 'Every token that can be used now, without its value.',
-  ...object({
-    count: integer,
-    tokens: {
-      type: 'array',
-      items: object(
-        {
-          scope: text,
-          expires_on: orNull(integer),
-          stored_at: integer,
-          refresh_count: integer,
-          user_id: text,
-          key: text,
-        },
-        ['user_id'],
-      ),
+  description: 'Every token that can be used now, without its value; `count` is how many there are on all pages.',
+  ...object(
+    {
+      count: integer,
+      tokens: {
+        type: 'array',
+        items: object(
+          {
+            scope: text,
+            expires_on: orNull(integer),
+            stored_at: integer,
+            refresh_count: integer,
+            user_id: text,
+            key: text,
+          },
+          ['user_id'],
+        ),
+      },
+      next_offset: { ...integer, description: 'Of the next page, where there is one.' },
     },
-  }),
+    ['next_offset'],
+  ),
 };
 
 export const health = {
@@ -135,6 +139,20 @@ export const scopeParameter = {
   type: 'object',
   properties: {
     '*': { ...text, description: "The token's scope or name, percent-encoded or as it is." },
+  },
+};
+/** Numbers come as text, and are taken for what they are once they have been read. */
+const whole = (description: string) => ({ ...text, pattern: '^[0-9]{1,6}$', description });
+const page = {
+  limit: whole('How many at the most; all of them without it.'),
+  offset: whole('How many to leave out, from the first.'),
+};
+export const pageParameters = { type: 'object', properties: page };
+export const reportParameters = {
+  type: 'object',
+  properties: {
+    ...page,
+    search: { ...text, description: 'Only those whose name, provider, server or state has this in it.' },
   },
 };
 export const userParameter = {

@@ -5,13 +5,14 @@ import * as prometheus from 'prom-client';
 import type { App } from '../daemon/app.js';
 import type { Cycle } from '../daemon/loop.js';
 import { adminRoutes } from './admin-routes.js';
+import { boundConnections } from './connections.js';
 import { createGuard, type GuardParts } from './guard.js';
 import { createMetrics, metricsRoute } from './metrics.js';
 import { pageRoute } from './page.js';
 import { createRequestLog } from './request-log.js';
 import { failure, type scopeParameter } from './schemas.js';
 import { tokenRoutes } from './token-routes.js';
-import { createView } from './view.js';
+import { createViews } from './view.js';
 
 export interface ApiParts extends GuardParts {
   readonly app: App;
@@ -42,13 +43,13 @@ declare module 'fastify' {
 const BODY_LIMIT = 1024;
 /** Milliseconds that a request may take to arrive: it is one packet. */
 const ARRIVAL = 10_000;
-/** More connections are closed at once, so that files can still be opened. */
+/** So that files can still be opened. */
 const CONNECTIONS = 512;
 
 export async function buildApi(parts: ApiParts): Promise<Api> {
   const { app } = parts;
   const guard = createGuard(parts);
-  const view = createView(app, parts.namespace);
+  const view = createViews(app, parts.namespace);
   const metrics = createMetrics({ app, view, prometheus });
   const requests = createRequestLog((line) => app.log.info('API', line));
   // The route, never the address as it came: there is no telling what people put into it.
@@ -80,7 +81,7 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
     http: { headersTimeout: ARRIVAL, connectionsCheckingInterval: 1000, requireHostHeader: false },
     ajv: { customOptions: { coerceTypes: false } },
   });
-  server.server.maxConnections = CONNECTIONS;
+  boundConnections(server.server, CONNECTIONS);
 
   server.addHook('onRequest', (request, reply, done) => {
     reply.header('cache-control', 'no-store');
@@ -139,7 +140,7 @@ export async function buildApi(parts: ApiParts): Promise<Api> {
   return {
     server,
     cycle(cycle) {
-      view.ended();
+      view.found(cycle);
       metrics.cycle(cycle);
     },
   };

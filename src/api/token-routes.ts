@@ -1,15 +1,17 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../daemon/app.js';
-import { freshToken } from '../daemon/fresh-token.js';
+import { freshen } from '../daemon/fresh-token.js';
 import { scopeOf } from '../ground/board.js';
 import { isRecipe } from '../ground/recipe.js';
+import type { World } from '../work/load.js';
 import type { Surveyed } from '../work/survey.js';
+import { type PageQuery, pageOf } from './page-of.js';
 import * as schemas from './schemas.js';
-import type { View } from './view.js';
+import type { Views } from './view.js';
 
 export interface TokenRouteParts {
   readonly app: App;
-  readonly view: { now(): View; ended(): void };
+  readonly view: Views;
   /** Whether Redis is connected; null where it is not configured. */
   readonly redis: () => boolean | null;
 }
@@ -29,19 +31,23 @@ export function tokenRoutes(api: FastifyInstance, { app, view, redis }: TokenRou
     return { asked, found: view.now().find(asked, request.query.user_id || null) };
   };
 
-  api.get('/api/tokens', { schema: { summary: 'List tokens', response: { 200: schemas.tokenList } } }, async () => {
-    const tokens = view
-      .now()
-      .board()
-      .map(({ scope, expiresOn, storedAt, refreshCount, userId, key }) => ({
-        scope,
-        expires_on: expiresOn,
-        stored_at: storedAt,
-        refresh_count: refreshCount,
-        ...(userId !== null && { user_id: userId }),
-        key,
-      }));
-    return { count: tokens.length, tokens };
+  const listSchema = {
+    summary: 'List tokens',
+    querystring: schemas.pageParameters,
+    response: { 200: schemas.tokenList, 400: schemas.failure },
+  };
+  api.get<{ Querystring: PageQuery }>('/api/tokens', { schema: listSchema }, async ({ query }) => {
+    const board = view.now().board();
+    const page = pageOf(board, query);
+    const tokens = page.items.map(({ scope, expiresOn, storedAt, refreshCount, userId, key }) => ({
+      scope,
+      expires_on: expiresOn,
+      stored_at: storedAt,
+      refresh_count: refreshCount,
+      ...(userId !== null && { user_id: userId }),
+      key,
+    }));
+    return { count: board.length, tokens, ...(page.next !== null && { next_offset: page.next }) };
   });
 
   const healthSchema = { summary: 'Health; no key is needed', response: { 200: schemas.health, 503: schemas.health } };
@@ -74,9 +80,11 @@ export function tokenRoutes(api: FastifyInstance, { app, view, redis }: TokenRou
     const due = found.plan.refresh || (found.plan.at !== null && found.plan.at <= clock.now());
     const usable = found.token.rendered && (found.expiresAt === null || found.expiresAt > clock.now());
     if (usable && !due && found.token.rendered) return answer(found, found.token.rendered.reveal());
-    const fresh = await freshToken(app, found.token.name);
-    view.ended();
-    return fresh?.access ? answer(fresh.surveyed, fresh.access.reveal()) : notFound(reply, asked);
+    const now = await view.again(found);
+    if (!now) return notFound(reply, asked);
+    const fresh = await freshen(app, now, view.now().world);
+    await view.again(now);
+    return fresh.access ? answer(fresh.surveyed, fresh.access.reveal()) : notFound(reply, asked);
   });
 
   const refreshSchema = {
@@ -87,12 +95,12 @@ export function tokenRoutes(api: FastifyInstance, { app, view, redis }: TokenRou
   };
   const limited = { config: { rateLimit: REFRESHES } };
   api.post<Asked>('/api/tokens/refresh/*', { schema: refreshSchema, ...limited }, async (request, reply) => {
-    // What has been refreshed since the last cycle would otherwise be taken for what is asked for now.
-    view.ended();
     const { asked, found } = find(request);
-    if (!found) return notFound(reply, asked);
-    const trouble = await refreshNow(app, view.now(), found);
-    view.ended();
+    // What has been refreshed since the last cycle would otherwise be taken for what is asked for now.
+    const now = found ? await view.again(found) : view.anew().find(asked, request.query.user_id || null);
+    if (!now) return notFound(reply, asked);
+    const trouble = await refreshNow(app, view.now().world, now);
+    await view.again(now);
     if (trouble === null) return { status: 'success', message: `Token refreshed for scope: ${asked}`, scope: asked };
     reply.code(502);
     return { error: 'Token refresh failed', message: trouble, scope: asked };
@@ -103,7 +111,7 @@ export function tokenRoutes(api: FastifyInstance, { app, view, redis }: TokenRou
 export const REFRESHES = { max: 60, timeWindow: 60_000 };
 
 /** Refreshes one token as a person asks for it; why it was not, or null. */
-export async function refreshNow(app: App, { world }: View, { token, recipe }: Surveyed): Promise<string | null> {
+export async function refreshNow(app: App, world: World, { token, recipe }: Surveyed): Promise<string | null> {
   if (!isRecipe(recipe)) return recipe.reason;
   const result = await app.refresher.refresh(token, recipe.endpoint.host, world, 'person');
   switch (result.outcome) {

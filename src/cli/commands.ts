@@ -12,6 +12,7 @@ import {
   RUN_FLAGS,
   SETUP_FLAGS,
   WATCH_FLAG,
+  YES_FLAG,
 } from './flags.js';
 
 export interface Command {
@@ -143,6 +144,16 @@ export const COMMANDS: readonly Command[] = [
     asRunning: true,
     lasts: true,
     load: async () => (await import('./login.js')).login,
+  },
+  {
+    usage: 'logout <name>',
+    describe: 'Take a token away for good, and what is remembered of it; revokes nothing at its provider',
+    flags: [...LOOK, ...LOG_FLAGS, YES_FLAG, JSON_FLAG],
+    example: ['$0 logout atlassian', 'of the server of that key, or of that name'],
+    logs: true,
+    asRunning: true,
+    lasts: false,
+    load: async () => (await import('./logout.js')).logout,
   },
   {
     usage: 'setup',

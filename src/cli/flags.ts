@@ -76,5 +76,6 @@ export const LOGIN_FLAGS: readonly Flag[] = [
 ];
 
 export const FORCE_FLAG: Flag = { name: 'force', type: 'boolean', describe: 'Also those that are parked or not due' };
+export const YES_FLAG: Flag = { name: 'yes', type: 'boolean', describe: 'Do not ask first' };
 export const JSON_FLAG: Flag = { name: 'json', type: 'boolean', describe: 'Print JSON, for programs' };
 export const WATCH_FLAG: Flag = { name: 'watch', type: 'boolean', describe: 'Go on showing it as it changes' };

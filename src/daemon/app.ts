@@ -1,6 +1,7 @@
 import type { CommandEntry } from '../ground/entry.js';
 import type { SelfCommand } from '../ground/rendering.js';
 import type { Settings } from '../ground/settings.js';
+import type { Token } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { Documents } from '../ports/documents.js';
 import type { Hooks } from '../ports/hooks.js';
@@ -16,6 +17,7 @@ import type { InFlight } from '../work/in-flight.js';
 import type { Keep } from '../work/keep.js';
 import type { Loader, World } from '../work/load.js';
 import type { Login } from '../work/login/request.js';
+import type { Logout } from '../work/logout.js';
 import type { Publisher } from '../work/publish.js';
 import type { Refresher } from '../work/refresher.js';
 import type { Surveyed } from '../work/survey.js';
@@ -47,8 +49,12 @@ export interface App {
   readonly loop: LoopParts;
   /** One look at everything. */
   look(): { readonly world: World; readonly surveyed: readonly Surveyed[] };
+  /** One look at a single token that was found in this world; null when it is gone, or cannot be read now. */
+  lookAt(token: Token, world: World): Promise<Surveyed | null>;
   /** Puts tokens in their place that a person or a login brings. */
   readonly keep: Keep;
+  /** Takes a token away for good. */
+  readonly logout: Logout;
   /** What logs a person in; loaded only for that. */
   login(): Promise<Login>;
   /** The person at the terminal; null when there is none. */

@@ -1,5 +1,6 @@
 import { isRecipe } from '../ground/recipe.js';
 import type { Secret } from '../ground/secret.js';
+import type { World } from '../work/load.js';
 import { refreshHost, type Surveyed } from '../work/survey.js';
 import type { App } from './app.js';
 
@@ -15,9 +16,13 @@ export interface Freshened {
 export async function freshToken(app: App, name: string): Promise<Freshened | null> {
   const { world, surveyed } = app.look();
   const before = surveyed.find(({ token }) => token.name === name);
-  if (!before) return null;
+  return before ? freshen(app, before, world) : null;
+}
+
+/** The same of one that has been looked up; nothing but this one is looked at. */
+export async function freshen(app: App, before: Surveyed, world: World): Promise<Freshened> {
   const trouble = await refreshIfDue(app, before, world);
-  const now = app.look().surveyed.find(({ token }) => token.name === name) ?? before;
+  const now = (await app.lookAt(before.token, world)) ?? before;
   const { token, plan, expiresAt } = now;
   const expired = expiresAt !== null && expiresAt <= app.clock.now();
   if (!expired && token.rendered) return { surveyed: now, access: token.rendered, trouble: null };
@@ -25,7 +30,7 @@ export async function freshToken(app: App, name: string): Promise<Freshened | nu
 }
 
 /** What went wrong, or null. A token that has time left is good enough meanwhile. */
-async function refreshIfDue(app: App, one: Surveyed, world: ReturnType<App['look']>['world']): Promise<string | null> {
+async function refreshIfDue(app: App, one: Surveyed, world: World): Promise<string | null> {
   const { token, recipe, plan } = one;
   const host = refreshHost(one);
   if (host === null) return isRecipe(recipe) ? plan.reason : recipe.reason;

@@ -10,6 +10,8 @@ export interface BoardEntry {
   readonly token: Token;
   /** Epoch seconds, whole; null when nothing tells. */
   readonly expiresOn: number | null;
+  /** The same to the fraction. */
+  readonly expiresAt: number | null;
   readonly storedAt: number;
   readonly refreshCount: number;
   readonly lastRefreshed: number | null;
@@ -32,8 +34,9 @@ export function boardOf(posted: readonly Posted[], namespace: string, now: numbe
     if (!token.rendered || (expiresAt !== null && expiresAt <= now)) continue;
     const userId = userOf(token);
     const scope = scopeOf(token);
-    const taken = entries.has(keyFor(namespace, userId, scope));
-    const key = keyFor(namespace, userId, taken ? token.name : scope);
+    const usual = keyFor(namespace, userId, scope);
+    const taken = entries.has(usual);
+    const key = taken ? keyFor(namespace, userId, token.name) : usual;
     const { at, lifetime } = token.expiry;
     const stored =
       history.succeededAt ?? (at !== null && lifetime !== null ? at - lifetime : firstSeen(token.rendered, now));
@@ -43,6 +46,7 @@ export function boardOf(posted: readonly Posted[], namespace: string, now: numbe
       userId,
       token,
       expiresOn: expiresAt === null ? null : Math.floor(expiresAt),
+      expiresAt,
       storedAt: Math.floor(stored),
       refreshCount: history.generation,
       lastRefreshed: history.succeededAt === null ? null : Math.floor(history.succeededAt),

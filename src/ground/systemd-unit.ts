@@ -61,10 +61,10 @@ NotifyAccess=all
 ExecStart=${[node, script, 'run', '--root', root, '--log-file', '-'].map(quoted).join(' ')}
 ExecReload=/bin/kill -HUP $MAINPID
 WorkingDirectory=${quotedPath(root)}
-# Not after a usage error, nor while another instance runs.
+# Not after a usage error. After exit 3 it is: the instance that somebody has started by hand may end.
 Restart=on-failure
-RestartPreventExitStatus=2 3
-RestartSec=5
+RestartPreventExitStatus=2
+RestartSec=10
 WatchdogSec=3min
 TimeoutStartSec=2min
 # A token request in flight is finished and its answer saved.
@@ -74,6 +74,13 @@ ${user ? 'NoNewPrivileges=yes\nUMask=0077\n' : `User=token-refresher\nGroup=toke
 [Install]
 WantedBy=${user ? 'default.target' : 'multi-user.target'}
 `;
+}
+
+/** Why systemd cannot be given a path; null when it can. It reads lines, without the white space at their ends. */
+export function whyNotInUnit(path: string): string | null {
+  if (/\p{Cc}/u.test(path)) return 'its path holds control characters, which no systemd unit can';
+  if (/[ \\]$/.test(path)) return 'its path ends with a space or a backslash, which systemd would not read';
+  return null;
 }
 
 /** A word of a command line, as systemd.service(5) reads it. */

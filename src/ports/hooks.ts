@@ -11,7 +11,7 @@ export type HookEvent =
 
 /** The commands of `--on-change` and `--on-login-needed`. */
 export interface Hooks {
-  /** Runs the command for it, after those before it; does nothing where there is none. */
+  /** Runs the command for it, after those of its kind and token; does nothing where there is none. */
   tell(event: HookEvent): void;
   /** What is taken out of the output of hooks before it is logged. */
   conceal(clean: (text: string) => string): void;

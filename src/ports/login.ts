@@ -44,6 +44,8 @@ export interface Registrations {
   of(issuer: string): Registration | null;
   keep(registration: Registration): Promise<void>;
   forget(issuer: string): Promise<void>;
+  /** The same for the one of this client id. */
+  forgetClient(clientId: string): Promise<void>;
 }
 
 /** What a browser that was sent away comes back to (RFC 8252 section 7.3). */

@@ -14,6 +14,11 @@ export interface TokenStore {
    * field. Rejects (FileError) when it cannot. For whoever holds the token's lock.
    */
   bring(place: Place, fields: Readonly<Record<string, unknown>>, update: Update): Promise<void>;
+  /**
+   * Takes a token away: its file, or its entry, with everything else in the file as it was. Does nothing when it is gone.
+   * Rejects (FileError) when it cannot. For whoever holds the token's lock.
+   */
+  remove(place: Place): Promise<void>;
   /** Puts the successor of a spent token in that one's place, as `TokenReservation.save` does. */
   restore(token: Token, update: Update): Promise<Saved>;
 }
@@ -47,6 +52,8 @@ export interface BackupStore {
   write(backup: TokenBackup): Promise<void>;
   /** As `write`, but a power cut may bring the one before back. */
   note(backup: TokenBackup): Promise<void>;
+  /** Does nothing when there is none. Rejects (FileError) when it cannot. */
+  remove(place: Place): Promise<void>;
   /** Those that the root could not hold; next to never any. */
   readonly rescued: readonly TokenBackup[];
 }
@@ -86,4 +93,6 @@ export interface HistoryStore {
   write(history: History): Promise<void>;
   /** As `write`, but a power cut may bring the one before back: for what can be found out again. */
   note(history: History): Promise<void>;
+  /** Rejects (FileError) when it cannot. */
+  remove(place: Place): Promise<void>;
 }

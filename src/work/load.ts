@@ -214,7 +214,7 @@ function isTokenFile(path: string, outputs: ReadonlySet<string>): boolean {
 }
 
 /** While a token that cannot be rendered is on disk, the one before it goes on being rendered. */
-function stillRenderable(token: Token, before: Token | undefined): Token {
+export function stillRenderable(token: Token, before: Token | undefined): Token {
   return token.rendered || !before?.rendered || token.wanted !== before.wanted
     ? token
     : { ...token, rendered: before.rendered };

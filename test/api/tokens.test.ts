@@ -294,3 +294,105 @@ describe('methods', () => {
     expect((await ask(path('acme-graph'), { method: 'HEAD', headers: { authorization: '' } })).statusCode).toBe(401);
   });
 });
+
+describe('among many tokens', () => {
+  const COUNT = 120;
+  const many = (): Root => {
+    const root = new Root();
+    for (let n = 0; n < COUNT; n += 1) token(root, `t${String(n).padStart(3, '0')}`, { scope: `scope-${n}` });
+    return root;
+  };
+  /** How often everything was looked at. */
+  const countLooks = async (root: Root) => {
+    const api = await apiWith(root);
+    await api.cycle();
+    let looks = 0;
+    const { look } = api.app;
+    Object.assign(api.app, {
+      look() {
+        looks += 1;
+        return look();
+      },
+    });
+    return { ...api, looks: () => looks };
+  };
+
+  it('one is found, refreshed and given without a look at the others', async () => {
+    const api = await countLooks(many());
+    for (const asked of ['acme-t007', 'scope-7']) {
+      expect((await api.json(path(asked))).body.token).toBe('access-of-t007');
+    }
+    api.clock.pass(86_390);
+    const { body } = await api.json(path('scope-9'));
+    expect(body).toMatchObject({ token: 'access-2', refresh_count: 1 });
+    expect((await api.json('/api/tokens/refresh/scope-9', { method: 'POST' })).status).toBe(200);
+    expect((await api.json(path('acme-t009'))).body).toMatchObject({ token: 'access-3', refresh_count: 2 });
+    expect(api.looks()).toBe(0);
+    const { tokens } = (await api.json('/api/tokens')).body;
+    expect(tokens.find(({ scope }: { scope: string }) => scope === 'scope-9')).toMatchObject({ refresh_count: 2 });
+  });
+
+  it('a cycle that began before a refresh does not bring the old token back', async () => {
+    const api = await countLooks(many());
+    const before = await api.cycle();
+    await api.json('/api/tokens/refresh/scope-9', { method: 'POST' });
+    api.found(before);
+    expect((await api.json(path('scope-9'))).body).toMatchObject({ token: 'access-2', refresh_count: 1 });
+    await api.cycle();
+    expect((await api.json(path('scope-9'))).body).toMatchObject({ token: 'access-2', refresh_count: 1 });
+  });
+
+  it('what is renamed, removed or added is known after the next cycle', async () => {
+    const root = many();
+    const api = await countLooks(root);
+    await api.json(path('scope-9'));
+    token(root, 't009', { scope: 'another' });
+    await api.cycle();
+    expect((await api.json(path('another'))).body.token).toBe('access-of-t009');
+    expect((await api.json(path('scope-9'))).status).toBe(404);
+    root.remove('.oauth-tokens/acme-t010-egress.json');
+    await api.cycle();
+    await api.cycle(1);
+    expect((await api.json(path('scope-10'))).status).toBe(404);
+    expect((await api.json(path('scope-11'))).body.token).toBe('access-of-t011');
+  });
+
+  it('are listed in pages', async () => {
+    const api = await countLooks(many());
+    const all = (await api.json('/api/tokens')).body;
+    expect(all).toMatchObject({ count: COUNT });
+    expect(Object.keys(all).sort()).toEqual(['count', 'tokens']);
+    expect(all.tokens).toHaveLength(COUNT);
+    const seen = [];
+    for (let offset: number | undefined = 0; offset !== undefined; ) {
+      const { body } = await api.json(`/api/tokens?limit=50&offset=${offset}`);
+      expect(body.count).toBe(COUNT);
+      expect(body.tokens.length).toBeLessThanOrEqual(50);
+      seen.push(...body.tokens);
+      offset = body.next_offset;
+    }
+    expect(seen).toEqual(all.tokens);
+    expect((await api.json('/api/tokens?limit=0')).body).toEqual({ count: COUNT, tokens: [] });
+    expect((await api.json('/api/tokens?limit=5&offset=999')).body).toEqual({ count: COUNT, tokens: [] });
+    for (const query of ['limit=-1', 'limit=x', 'limit=1.5', 'offset=', 'limit=1&limit=2']) {
+      expect((await api.json(`/api/tokens?${query}`)).status).toBe(400);
+    }
+  });
+
+  it('the report comes in pages, too, what needs attention first', async () => {
+    const root = many();
+    root.write('.oauth-tokens/acme-ended-egress.json', { provider: 'acme', access_token: 'ended', expires_at: 5 });
+    const api = await countLooks(root);
+    const whole = (await api.json('/admin/status')).body;
+    expect(whole.tokens).toHaveLength(COUNT + 1);
+    expect(whole.counts).toBeUndefined();
+    const { body } = await api.json('/admin/status?limit=10');
+    expect(body.tokens).toHaveLength(10);
+    expect(body.tokens[0]).toMatchObject({ name: 'acme-ended', state: 'expired' });
+    expect(body.counts).toMatchObject({ tokens: COUNT + 1, matching: COUNT + 1, attention: 1, needs_login: 0 });
+    const { body: found } = await api.json('/admin/status?limit=10&search=T00');
+    expect(found.counts.matching).toBe(10);
+    expect(found.tokens.map(({ name }: { name: string }) => name)).toContain('acme-t007');
+    expect((await api.json('/admin/status?limit=x')).status).toBe(400);
+  });
+});

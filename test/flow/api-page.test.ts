@@ -113,6 +113,36 @@ describe.skipIf(!existsSync(CHROMIUM))('the page, in a browser', () => {
     expect(asked.filter((address) => address === `${api.url}/`)).toHaveLength(1);
   });
 
+  it('stays usable with thousands of tokens: a page of them at once, and a way to find one', async () => {
+    const user_tokens = Object.fromEntries(
+      Array.from({ length: 3000 }, (_, n) => [
+        `user-${String(n).padStart(4, '0')}`,
+        { access_token: `made-up-access-${n}`, refresh_token: `made-up-${n}`, expires_at: hoursAhead(24) + n },
+      ]),
+    );
+    const root = new Root().write('.kroger_tokens.json', { user_tokens });
+    root.write(...egress('acme', 'one', 'made-up-access'));
+    for (let n = 0; n < 130; n += 1) root.write(`registry/servers/bad-${n}.json`, { path: n });
+    const { page, complaints } = await open(await startApi(root, ['--api-open']));
+    await page.getByText('1\u201350 of 3001').waitFor();
+    expect(await page.locator(NAMES).count()).toBe(50);
+    expect(await page.locator(NAMES).first().textContent()).toBe('kroger:user-0000');
+    expect(await page.getByRole('button', { name: 'Previous' }).isDisabled()).toBe(true);
+    await page.getByRole('button', { name: 'Next' }).click();
+    await page.getByText('51\u2013100 of 3001').waitFor();
+    expect(await page.locator(NAMES).first().textContent()).toBe('kroger:user-0050');
+    await page.getByLabel('Find').fill('USER-2999');
+    await page.getByText('1\u20131 of 1').waitFor();
+    expect(await page.locator(NAMES).allTextContents()).toEqual(['kroger:user-2999']);
+    expect(await page.getByRole('button', { name: 'Next' }).isDisabled()).toBe(true);
+    await page.getByLabel('Find').fill('nothing is called so');
+    await page.getByText('No token matches.').waitFor();
+    await page.getByLabel('Find').fill('');
+    await page.getByText('1\u201350 of 3001').waitFor();
+    await page.getByText('30 more').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
   it('asks for the key once, and keeps it for the tab only', async () => {
     const root = new Root().write(...egress('acme', 'one', 'made-up-access'));
     const api = await startApi(root);

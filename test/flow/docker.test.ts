@@ -105,6 +105,13 @@ describe('the image', () => {
   });
 });
 
+it('the image holds the licences of what is in it', () => {
+  const image = new Image();
+  for (const path of ['LICENSE', 'dist/THIRD-PARTY-LICENSES.txt']) expect(image.has(path)).toBe(true);
+  expect(final).toContain('/usr/local/LICENSE /usr/share/doc/node/copyright');
+  expect(final).toContain('/usr/share/doc/tini/copyright');
+});
+
 describe('the health check', () => {
   it('fails for what a new start mends, and for no token', async () => {
     const image = new Image();

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { commandHooks } from '../../src/adapters/hooks.js';
+import type { HookEvent } from '../../src/ports/hooks.js';
 import { KeptLog } from '../fixtures/app.js';
 import { FaultServer, refusal } from '../fixtures/fault-server.js';
 import { run, start, until } from '../fixtures/program.js';
@@ -92,6 +93,88 @@ describe('--on-change', () => {
     expect(log.text).toMatch(/on-change: not done within 0\.2 s, ended/);
     const sleeper = Number(root.text('sleeper'));
     await until(() => !isRunning(sleeper), 'the end of what it has started');
+  });
+});
+
+describe('a hook that hangs delays no other', () => {
+  const login = (token: string): HookEvent => ({
+    event: 'login-needed',
+    token,
+    reason: 'made up',
+    command: `token-refresher login ${token}`,
+  });
+  const change = (path: string): HookEvent => ({ event: 'change', outputs: [path] });
+  /** One that never ends for what is named so, and notes what it was told otherwise. */
+  const HANGS = [
+    '/bin/sh',
+    '-c',
+    'case "$TOKEN_REFRESHER_TOKEN$TOKEN_REFRESHER_OUTPUTS" in *hang*) sleep 600;; esac; echo "$TOKEN_REFRESHER_TOKEN$TOKEN_REFRESHER_OUTPUTS" >> told.txt',
+  ];
+  const hooksIn = (root: Root) => {
+    const hooks = commandHooks(root.path, { change: HANGS, 'login-needed': HANGS }, new KeptLog(), 60_000);
+    onTestFinished(() => hooks.settled(0));
+    return hooks;
+  };
+
+  it('of the other kind, nor of another token', async () => {
+    const root = new Root();
+    const hooks = hooksIn(root);
+    hooks.tell(change('hang'));
+    hooks.tell(login('hang'));
+    hooks.tell(login('other'));
+    await until(() => told(root).includes('other'), 'the hook of the other token');
+    const more = new Root();
+    const others = hooksIn(more);
+    others.tell(login('hang'));
+    others.tell(change('mcp.json'));
+    await until(() => told(more).includes('mcp.json'), 'the hook of the other kind');
+    expect(told(root)).toEqual(['other']);
+  });
+
+  it('but of one kind and token each comes after the one before, changes together', async () => {
+    const root = new Root();
+    const hooks = hooksIn(root);
+    for (const name of ['a', 'b', 'c']) hooks.tell(change(name));
+    for (const name of ['t', 't', 't']) hooks.tell(login(name));
+    await hooks.settled(30);
+    const lines = root.text('told.txt').trim().split('\n');
+    expect(lines.filter((line) => line !== 't')).toEqual(['a', 'b', 'c']);
+    expect(lines.filter((line) => line === 't')).toHaveLength(3);
+  });
+
+  it('and no more than a few run at once, however many tokens need a login', async () => {
+    const root = new Root();
+    const most = ['/bin/sh', '-c', 'echo x >> "on-$$"; ls on-* | wc -l >> counts; sleep 0.05; rm "on-$$"'];
+    const hooks = commandHooks(root.path, { change: null, 'login-needed': most }, new KeptLog(), 60_000);
+    for (let n = 0; n < 40; n += 1) hooks.tell(login(`t${n}`));
+    await hooks.settled(60);
+    const counts = root.text('counts').trim().split('\n').map(Number);
+    expect(counts).toHaveLength(40);
+    expect(Math.max(...counts)).toBeLessThanOrEqual(8);
+  });
+
+  it('also where what it has started has left its group and holds its output open', async () => {
+    const root = new Root();
+    const leaves = ['/bin/sh', '-c', 'echo told >> told.txt; setsid sleep 600 & echo $! >> sleepers; exit 0'];
+    const hooks = commandHooks(root.path, { change: leaves, 'login-needed': null }, new KeptLog(), 100);
+    hooks.tell(change('a'));
+    await until(() => told(root).length === 1, 'the first');
+    hooks.tell(change('b'));
+    await hooks.settled(60);
+    expect(told(root)).toEqual(['told', 'told']);
+    for (const pid of root.text('sleepers').trim().split('\n')) process.kill(Number(pid), 'SIGKILL');
+  });
+
+  it('and when the program ends, all that still run are ended', async () => {
+    const root = new Root();
+    const log = new KeptLog();
+    const forever = ['/bin/sh', '-c', 'echo $$ >> pids; sleep 600'];
+    const hooks = commandHooks(root.path, { change: forever, 'login-needed': forever }, log, 60_000);
+    for (const event of [change('a'), login('b'), login('c')]) hooks.tell(event);
+    await until(() => root.has('pids') && root.text('pids').trim().split('\n').length === 3, 'all three');
+    const pids = root.text('pids').trim().split('\n').map(Number);
+    await hooks.settled(0);
+    await until(() => !pids.some(isRunning), 'their end');
   });
 });
 

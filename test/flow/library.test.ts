@@ -41,7 +41,15 @@ async function runModule(root: Root, source: string, environment: Record<string,
 
 test('the package holds what it needs and nothing that is made', () => {
   expect(packed).toEqual(
-    expect.arrayContaining(['dist/main.cjs', 'dist/library.mjs', 'dist/library.d.ts', 'README.md', 'LICENSE']),
+    expect.arrayContaining([
+      'dist/main.cjs',
+      'dist/library.mjs',
+      'dist/library.d.mts',
+      'dist/library.d.cts',
+      'dist/THIRD-PARTY-LICENSES.txt',
+      'README.md',
+      'LICENSE',
+    ]),
   );
   expect(packed.filter((path) => /\.cache$|^src|^test|^registry\/servers|\.env$|^token_refresher/.test(path))).toEqual(
     [],

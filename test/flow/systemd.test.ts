@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemdUnit } from '../../src/ground/systemd-unit.js';
 import { FaultServer } from '../fixtures/fault-server.js';
-import { run, start, until } from '../fixtures/program.js';
+import { type Ended, run, start, until } from '../fixtures/program.js';
 import { Root } from '../fixtures/root.js';
 
 const works = (command: string): boolean => spawnSync(command, ['--version']).status === 0;
@@ -63,6 +63,74 @@ describe('the unit', () => {
     expect(text).toContain('WantedBy=default.target');
     expect(text).not.toContain('User=');
   });
+});
+
+describe('a root of any name', () => {
+  const inside = async (name: string): Promise<{ root: Root; path: string; ended: Ended }> => {
+    const root = new Root();
+    const path = root.full(name);
+    mkdirSync(path, { recursive: true });
+    return { root, path, ended: await run(root.path, ['systemd-unit', '--root', path]) };
+  };
+  /** A value, as systemd reads a path that stands alone: systemd.syntax(7), systemd.unit(5). */
+  const pathIn = (text: string, setting: string): string | undefined => {
+    const line = new RegExp(`^${setting}=(.*)$`, 'm').exec(text.replace(/\\\n/g, ' '))?.[1]?.trim();
+    return line?.replaceAll('%%', '%');
+  };
+  /** The words of a command line: systemd.service(5), with variables and specifiers as it puts them back. */
+  const wordsIn = (text: string): string[] => {
+    const line = /^ExecStart=(.*)$/m.exec(text)?.[1] ?? '';
+    return [...line.matchAll(/"((?:\\.|[^"\\])*)"|(\S+)/g)].map(([, quoted, plain = '']) =>
+      (quoted?.replace(/\\(.)/g, '$1') ?? plain).replaceAll('%%', '%').replaceAll('$$', '$'),
+    );
+  };
+
+  it.each([
+    'a b',
+    '50% %h',
+    '$HOME ${X}',
+    'q"u\'o',
+    'back\\slash',
+    'ü 日本',
+    '; rm',
+    '#hash',
+    '=is=',
+    ' leads',
+    '-x',
+    'a\u00a0b',
+  ])('is the one that the unit runs for: %s', async (name) => {
+    const { root, path, ended } = await inside(name);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(pathIn(ended.stdout, 'WorkingDirectory')).toBe(path);
+    const words = wordsIn(ended.stdout);
+    expect(words[words.indexOf('--root') + 1]).toBe(path);
+    if (!ANALYZE) return;
+    root.write('token-refresher.service', ended.stdout);
+    const verified = spawnSync('systemd-analyze', ['verify', './token-refresher.service'], {
+      cwd: root.path,
+      encoding: 'utf8',
+    });
+    expect(verified).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+
+  it.each(['a\nUser=root', 'a\rb', 'a\tb', 'a\u001bb', 'trails ', 'back\\'])(
+    'is refused where a unit cannot hold it: %j',
+    async (name) => {
+      const { ended } = await inside(name);
+      expect(ended).toMatchObject({
+        code: 2,
+        stdout: '',
+        stderr: expect.stringMatching(/^token-refresher: .*systemd/),
+      });
+      expect(ended.stderr.trim().split('\n')).toHaveLength(1);
+    },
+  );
+});
+
+it('after exit 3 it is started again, as the instance that runs may end; after a usage error it is not', async () => {
+  const { stdout } = await run(new Root().path, ['systemd-unit']);
+  expect(stdout).toMatch(/^Restart=on-failure$/m);
+  expect(stdout).toMatch(/^RestartPreventExitStatus=2$/m);
 });
 
 describe.skipIf(!NOTIFY)('the daemon tells systemd', () => {

@@ -91,15 +91,26 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
     put: (path, text) => replace(full(path), text, false, () => inPlace(path)),
     reserve: (path, bytes) => reserve(full(path), bytes, () => inPlace(path)),
     async remove(path) {
-      await unlink(full(path)).catch((error: unknown) => {
-        if (codeOf(error) !== 'ENOENT') throw fileError(error, 'cannot be removed');
-      });
+      // Of a link both: what it leads to would be found by its other name.
+      for (const one of [realPath(full(path)), full(path)]) {
+        await unlink(one).catch((error: unknown) => {
+          if (codeOf(error) !== 'ENOENT') throw fileError(error, 'cannot be removed');
+        });
+      }
     },
     sweep(folders) {
       for (const path of folders) sweep(full(path));
     },
   };
   return files;
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 /** Never the same for a folder that has just changed: the times of two changes may be one tick of the clock. */

@@ -4,6 +4,8 @@
 const EVERY = 2000;
 const PATIENCE = 5000;
 const KEY = 'token-refresher-key';
+/** Tokens that are shown at once. */
+const PAGE = 50;
 /** What needs attention first. */
 const STATES = {
   needs_login: { label: 'needs a login', tone: 'bad' },
@@ -37,6 +39,9 @@ let timer = 0;
 let shown = null;
 let asking = null;
 let awaySince = null;
+/** What is looked for, and how many of those found come before the ones that are shown. */
+let search = '';
+let offset = 0;
 
 /** As the program's own commands say it: one and a half of a unit is the least that is told in it. */
 function length(seconds) {
@@ -122,13 +127,6 @@ function showToken(token, now) {
   return element;
 }
 
-function sorted(tokens) {
-  const order = Object.keys(STATES);
-  const rank = ({ state }) => order.indexOf(state);
-  const end = ({ expires_at: ends }) => ends ?? Number.MAX_VALUE;
-  return [...tokens].sort((a, b) => rank(a) - rank(b) || end(a) - end(b) || a.name.localeCompare(b.name));
-}
-
 /** Puts elements in this order, and moves only those that are out of it: what has the focus keeps it. */
 function arrange(list, elements) {
   const wanted = new Set(elements);
@@ -157,42 +155,57 @@ function showLines(id, lines) {
   );
 }
 
-const needsAttention = ({ state }) => ['bad', 'warn'].includes(STATES[state]?.tone);
+function summaryOf({ tokens, attention, needs_login: logins }) {
+  const all = plural(tokens, 'token');
+  if (tokens === 0) return 'No tokens';
+  if (attention === 0) return tokens === 1 ? 'The token is fresh' : `All ${all} are fresh`;
+  return `${attention} of ${all} ${attention === 1 ? 'needs' : 'need'} ${logins === attention ? 'a login' : 'attention'}`;
+}
 
-function summaryOf(tokens) {
-  const troubled = tokens.filter(needsAttention);
-  const all = plural(tokens.length, 'token');
-  if (tokens.length === 0) return 'No tokens';
-  if (troubled.length === 0) return tokens.length === 1 ? 'The token is fresh' : `All ${all} are fresh`;
-  const one = troubled.length === 1;
-  const login = troubled.every(({ state }) => state === 'needs_login');
-  return `${troubled.length} of ${all} ${one ? 'needs' : 'need'} ${login ? 'a login' : 'attention'}`;
+/** Which of how many are shown, and the ways to the others. */
+function showFinder({ tokens, matching }, shown) {
+  find('finder').hidden = tokens <= PAGE && search === '';
+  put(find('range'), shown === 0 ? '' : `${offset + 1}\u2013${offset + shown} of ${matching}`);
+  find('before').disabled = offset === 0;
+  find('after').disabled = offset + shown >= matching;
+  find('no-match').hidden = shown > 0 || tokens === 0;
+}
+
+/** Of more than are told at once, how many there are besides. */
+function withRest(lines, count) {
+  return count > lines.length ? [...lines, [`${count - lines.length} more`, '']] : lines;
 }
 
 /** Shows the last report as of now: time goes by between two of them. */
 function show() {
   if (!shown) return;
-  const { report, offset } = shown;
-  const now = seconds() + offset;
-  const { tokens, servers, problems, instance } = report;
+  const { report, ahead } = shown;
+  const now = seconds() + ahead;
+  const { tokens, servers, problems, instance, counts } = report;
   const names = new Set(tokens.map(({ name }) => name));
   for (const name of [...rows.keys()]) if (!names.has(name)) rows.delete(name);
   arrange(
     find('tokens'),
-    sorted(tokens).map((token) => showToken(token, now)),
+    tokens.map((token) => showToken(token, now)),
   );
-  find('none').hidden = tokens.length > 0;
-  put(find('summary'), summaryOf(tokens));
-  const attention = tokens.filter(needsAttention).length;
-  document.title = attention > 0 ? `(${attention}) Tokens` : 'Tokens';
+  find('none').hidden = counts.tokens > 0;
+  showFinder(counts, tokens.length);
+  put(find('summary'), summaryOf(counts));
+  document.title = counts.attention > 0 ? `(${counts.attention}) Tokens` : 'Tokens';
   put(find('instance'), instance.running ? `PID ${instance.pid}, started ${relative(instance.since - now)}` : '');
   showLines(
     'problems',
-    problems.map(({ file, pointer, message }) => [`${file}${pointer && ` ${pointer}`}`, message]),
+    withRest(
+      problems.map(({ file, pointer, message }) => [`${file}${pointer && ` ${pointer}`}`, message]),
+      counts.problems,
+    ),
   );
   showLines(
     'left-out',
-    servers.filter(({ included }) => !included).map(({ key, reason }) => [key, reason ?? 'for no known reason']),
+    withRest(
+      servers.map(({ key, reason }) => [key, reason ?? 'for no known reason']),
+      counts.left_out,
+    ),
   );
   find('report').hidden = false;
 }
@@ -233,7 +246,7 @@ async function ask() {
   const key = sessionStorage.getItem(KEY);
   if (key === null && page.dataset.key === 'asked') return askForKey('');
   try {
-    const response = await fetch('admin/status', {
+    const response = await fetch(`admin/status?${new URLSearchParams({ limit: PAGE, offset, search })}`, {
       headers: key === null ? {} : { authorization: `Bearer ${key}` },
       cache: 'no-store',
       signal: AbortSignal.any([mine.signal, AbortSignal.timeout(PATIENCE)]),
@@ -249,7 +262,9 @@ async function ask() {
     const report = await response.json();
     if (mine.signal.aborted) return;
     awaySince = null;
-    shown = { report, offset: report.now - (began + seconds()) / 2 };
+    shown = { report, ahead: report.now - (began + seconds()) / 2 };
+    // Those that were shown may be gone by now.
+    if (report.tokens.length === 0 && offset > 0) return turnTo(0);
     find('ask').hidden = true;
     tellTrouble('');
   } catch {
@@ -269,6 +284,17 @@ find('ask').addEventListener('submit', (event) => {
   if (!/^[\x21-\x7e]+$/.test(key)) return askForKey('The daemon does not know this key.');
   sessionStorage.setItem(KEY, key);
   ask();
+});
+/** The page that begins after so many. */
+function turnTo(next) {
+  offset = Math.max(0, next);
+  ask();
+}
+find('before').addEventListener('click', () => turnTo(offset - PAGE));
+find('after').addEventListener('click', () => turnTo(offset + PAGE));
+find('search').addEventListener('input', () => {
+  search = find('search').value;
+  turnTo(0);
 });
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') ask();
