@@ -42,7 +42,7 @@ function rpcErrorIn(body: string): RpcError | null {
 
 function quoted({ status, body }: HttpFailure): string {
   const text = body
-    .replace(/<[^>]*>/g, ' ')
+    .replace(/<[^<>]*>/g, ' ')
     // A server that says back what it was sent.
     .replace(/\b(Bearer|Basic)\s+\S+/gi, '$1 [redacted]')
     .replace(/\s+/g, ' ')
