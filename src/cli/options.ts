@@ -171,11 +171,14 @@ function size({ value, from }: Source): number {
 /** A command line in its words, as a shell splits it; nothing in them is expanded. */
 function words({ value, from }: Source): readonly string[] | null {
   if (value === null) return null;
+  let split: readonly string[];
   try {
-    return splitWords(value);
+    split = splitWords(value);
   } catch {
     throw new UsageError(`${from}: "${value}" has a quote that is not closed`);
   }
+  if (!split[0]) throw new UsageError(`${from}: "${value}" names no command`);
+  return split;
 }
 
 function oneOf<T extends string>({ value, from }: Source, allowed: readonly T[], otherwise: T): T {

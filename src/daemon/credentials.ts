@@ -213,6 +213,8 @@ function hindranceIn(result: Result | null): string | null {
       return result.reason;
     case 'failed':
       return result.failure.kind === 'local' ? result.failure.detail : null;
+    case 'gone':
+      return 'its file is gone, or cannot be used as it is now';
     case 'busy':
       return 'another process has been at it for long';
     default:

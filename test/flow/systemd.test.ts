@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { systemdSupervisor } from '../../src/adapters/systemd.js';
 import { systemdUnit } from '../../src/ground/systemd-unit.js';
 import { FaultServer } from '../fixtures/fault-server.js';
 import { run, start, until } from '../fixtures/program.js';
@@ -63,6 +64,12 @@ describe('the unit', () => {
     expect(text).toContain('WantedBy=default.target');
     expect(text).not.toContain('User=');
   });
+});
+
+it('a name that no argument can hold is no trouble for who tells systemd', async () => {
+  const supervisor = systemdSupervisor({ NOTIFY_SOCKET: '/nowhere', PATH: '/nowhere' });
+  supervisor.ran('look at: a\0b\nREADY=1 \ud800');
+  await expect(supervisor.stopping()).resolves.toBeUndefined();
 });
 
 describe.skipIf(!NOTIFY)('the daemon tells systemd', () => {
