@@ -34,7 +34,6 @@ import type { Files } from './ports/files.js';
 import type { Log } from './ports/log.js';
 import type { Watcher } from './ports/watcher.js';
 import type { Share } from './share.js';
-import { createFolderList } from './work/folders.js';
 import { createForeignTokens } from './work/foreign-tokens.js';
 import { createHosts } from './work/hosts.js';
 import { createImports, createIntake } from './work/imports.js';
@@ -49,6 +48,7 @@ import type { Memory } from './work/shelf.js';
 import { hashOf } from './work/spent.js';
 import { createSurveyor } from './work/survey.js';
 import { createTakeIn } from './work/take-in.js';
+import { createPathList } from './work/watched-paths.js';
 
 /** What the program stands on; tests pass their own. */
 export interface Foundations {
@@ -173,7 +173,7 @@ export async function wire(on: Foundations): Promise<App> {
   const followForeign = createForeignTokens({ backups, spentTokens: spent, digest: sha256, now: () => clock.now() });
   const imports = createImports({ keep, histories, digest: sha256, clock, log });
   const hooks = commandHooks(root, settings.hooks, log);
-  const folders = createFolderList(own, settings.tokenFiles);
+  const watched = createPathList(own, settings.tokenFiles);
   const watcher = on.watch?.(() => alarm.ring('change'));
 
   const app: App = {
@@ -197,7 +197,7 @@ export async function wire(on: Foundations): Promise<App> {
       alarm,
       clock,
       interval: settings.interval,
-      follow: (world) => watcher?.follow(folders(world).map((path) => resolve(root, path))),
+      follow: (world) => watcher?.follow(watched(world).map((path) => resolve(root, path))),
       report: createReport(log, clock, settings.interval),
     },
     look() {

@@ -12,6 +12,8 @@ export interface Files {
   signature(path: string): string;
   /** The folder in which a file really lies, where it is a link; absolute then. */
   homeOf(path: string): string;
+  /** Whether a symbolic link is there, wherever it leads. */
+  isLink(path: string): boolean;
   /** The whole text; bytes in it that are none are kept when it is written again. Throws a FileError. */
   read(path: string): string;
   /**

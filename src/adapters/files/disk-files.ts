@@ -81,6 +81,7 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
         return dirname(path);
       }
     },
+    isLink: (path) => orNull(() => lstatSync(full(path), { throwIfNoEntry: false }))?.isSymbolicLink() === true,
     read(path) {
       try {
         return decode(readFileSync(full(path)));
