@@ -55,12 +55,15 @@ async function main(argv: readonly string[]): Promise<number> {
   const running = command.asRunning && lockedInstance(root, systemClock).running() !== null;
   const flags = running ? { ...readRunningFlags(root), ...parsed.flags } : parsed.flags;
   const settings = settingsOf(root, flags, environment.read());
-  const options = logOptionsOf(root, flags, environment.read());
+  const isDaemon = nameOf(command) === 'run';
+  const options = logOptionsOf(root, flags, environment.read(), isDaemon);
   const quiet = !command.logs || flags['dry-run'] === true;
   const foreground = nameOf(command) === 'run' && process.stderr.isTTY === true;
   const log = createLog(
     quiet ? { ...options, file: null, stderr: false } : { ...options, stderr: options.stderr || foreground },
   );
+
+  if (isDaemon) for (const warning of options.warnings) log.warning('START', warning);
 
   const stopping = new AbortController();
   // Who has no such flag has nothing to do with tokens.

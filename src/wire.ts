@@ -23,6 +23,7 @@ import { createNotifier } from './daemon/notify.js';
 import { createReport } from './daemon/report.js';
 import { createTally } from './daemon/tally.js';
 import { DEFAULT_NAMESPACE } from './ground/board.js';
+import type { Problem } from './ground/problem.js';
 import type { Environment } from './ground/provider.js';
 import type { SelfCommand } from './ground/rendering.js';
 import type { Server } from './ground/server.js';
@@ -55,7 +56,7 @@ export interface Foundations {
   readonly settings: Settings;
   /** Where the package's own providers, templates and schemas are. */
   readonly packageRoot: string;
-  readonly environment: { read(): Environment; trouble(): string | null };
+  readonly environment: { read(): Environment; problems(): readonly Problem[] };
   readonly self: SelfCommand;
   readonly log: Log;
   /** The definitions as another process of this very build has read them. */
@@ -120,7 +121,7 @@ export async function wire(on: Foundations): Promise<App> {
     shipped,
     documents,
     environment: on.environment.read,
-    environmentTrouble: on.environment.trouble,
+    environmentProblems: on.environment.problems,
     spentTokens: spent,
     digest: sha256,
     allowHttp,
