@@ -6,10 +6,11 @@
  */
 
 // Before anything else: by itself Node answers SIGUSR1 with a debugger, to which every user of the machine may connect.
-// One that came while Node was starting has opened it already, or is about to.
+// One that came while Node was starting has opened it already, or will as soon as the thread that hears of it is run.
 process.on('SIGUSR1', () => undefined);
 closeDebugger();
-setImmediate(closeDebugger);
+const closing = setInterval(closeDebugger, 20).unref();
+setTimeout(() => clearInterval(closing), 3000).unref();
 
 const fs = process.getBuiltinModule('node:fs');
 const { hash } = process.getBuiltinModule('node:crypto');
