@@ -12,6 +12,22 @@ import type { LogLevel, LogOptions } from '../ports/log.js';
 /** A call that cannot be understood; exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+
+  constructor(message: string) {
+    super(message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}...` : message);
+  }
+}
+
+/** A message repeats what was given, however long that is. */
+const LONGEST_MESSAGE = 1000;
+
+/** What is there; null also for a path that no system takes. */
+function kindOf(path: string): 'folder' | 'other' | null {
+  try {
+    return statSync(path).isDirectory() ? 'folder' : 'other';
+  } catch {
+    return null;
+  }
 }
 
 /** The value of a flag as yargs gives it: everything is text until it is read here. */
@@ -40,7 +56,7 @@ interface Source {
 export function rootOf(flags: Flags, environment: Environment): string {
   const { value, from } = sourceOf(flags, environment, 'root', 'TOKEN_REFRESHER_ROOT');
   const root = resolve(value ?? '.');
-  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
+  if (kindOf(root) !== 'folder') {
     throw new UsageError(value === null ? `${root} is not a folder` : `${from}: ${root} is not a folder`);
   }
   return root;
@@ -159,8 +175,8 @@ export function logOptionsOf(
 }
 
 function whyNoLogFile(path: string): string | null {
-  if (!statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory()) return `the folder of ${path} does not exist`;
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? `${path} is a folder` : null;
+  if (kindOf(dirname(path)) !== 'folder') return `the folder of ${path} does not exist`;
+  return kindOf(path) === 'folder' ? `${path} is a folder` : null;
 }
 
 function logLevel({ value, from }: Source): LogLevel {

@@ -25,8 +25,9 @@ export async function parseCall(argv: readonly string[], version: string, column
     .help()
     .exitProcess(false)
     .fail((message, error) => {
-      // What yargs itself finds wrong with a call comes as a message, with or without a YError.
-      throw error && error.name !== 'YError' ? error : new UsageError((message ?? error.message).replace(/\n.*/s, ''));
+      // What yargs itself finds wrong with a call comes as a message, with a YError, a plain Error or none.
+      const isUsage = !error || error.name === 'YError' || error.name === 'Error';
+      throw isUsage ? new UsageError((message ?? error.message).replace(/\n.*/s, '')) : error;
     });
   // Also before the command: what a flag takes is known there, which commands have it is not.
   const flags = COMMANDS.flatMap((command) => command.flags);
