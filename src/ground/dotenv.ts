@@ -34,7 +34,8 @@ export function readDotenv(source: string): Dotenv {
     const trouble = (severity: DotenvTrouble['severity'], message: string): void => {
       troubles.push({ line: index + 1, message, severity });
     };
-    const text = line.trim();
+    // What is at its end may be part of a value that goes on.
+    const text = line.trimStart();
     if (text === '' || text.startsWith('#')) continue;
     const sign = text.indexOf('=');
     const name = text

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { BARE, follow, SCRIPT, until } from '../fixtures/program.js';
@@ -59,6 +59,16 @@ describe('the compiled form of the program', () => {
     expect(await start()).toEqual(GOOD);
     expect(readFileSync(join(dist, name)).equals(spoilt)).toBe(false);
     expect(await start()).toEqual(GOOD);
+  });
+
+  it('leaves nothing where it cannot be put in its place', async () => {
+    const { dist, caches, start } = installed();
+    await start();
+    const [name = ''] = caches();
+    rmSync(join(dist, name));
+    mkdirSync(join(dist, name));
+    expect(await start()).toEqual(GOOD);
+    expect(caches()).toEqual([name]);
   });
 
   it('leaves no pieces of those who were killed while they wrote it', async () => {

@@ -51,6 +51,7 @@ describe('.env is read as its users mean it', () => {
         C: '3',
       },
     ],
+    ['blanks at the ends of such lines', 'A=" x \t\n y "\nB=2', { A: ' x \t\n y ', B: '2' }],
     ['a name twice: the last', 'A=1\nA=2', { A: '2' }],
     ['what is not expanded', 'A=$B ${C} $(d)', { A: '$B ${C} $(d)' }],
     ['nothing', '', {}],

@@ -89,7 +89,14 @@ function exchange(url: URL, init: RequestInit, agent: Agent, limits: BodyLimits)
       const code = codeOf(error);
       reject(unsent ? new Unreachable(`${url.host} cannot be reached (${code})`, AWAY.has(code)) : error);
     });
-    outgoing.once('response', (incoming) => resolve(responseOf(incoming, limits)));
+    outgoing.once('response', (incoming) => {
+      // What cannot be read is the end of this exchange, not of the process.
+      try {
+        resolve(responseOf(incoming, limits));
+      } catch (error) {
+        reject(error);
+      }
+    });
     outgoing.end(body);
   });
 }
