@@ -1,6 +1,7 @@
 // The floors of ARCHITECTURE.md: imports point down only.
 const ground = '^src/(ground|generated)/';
 const ports = '^src/ports/';
+const http = '^src/adapters/http/';
 const only = (...allowed) => ({ path: '^src/', pathNot: allowed });
 const rule = (name, from, to, comment) => ({ name, severity: 'error', from, to, ...(comment && { comment }) });
 
@@ -9,11 +10,12 @@ module.exports = {
     rule('no-circles', {}, { circular: true }),
     rule('ground-imports-ground', { path: '^src/ground/' }, { pathNot: ['^src/ground/'] }),
     rule('ports-import-ground', { path: ports }, { pathNot: ['^src/ground/', ports] }),
-    rule('adapters-import-no-other', { path: '^src/adapters/[^/]+$' }, only(ground, ports)),
+    // What speaks HTTP reads answers in the same codings.
+    rule('adapters-import-no-other', { path: '^src/adapters/[^/]+$' }, only(ground, ports, http)),
     rule(
       'adapters-of-a-folder-belong-together',
       { path: '^src/adapters/([^/]+)/' },
-      only(ground, ports, '^src/adapters/$1/'),
+      only(ground, ports, http, '^src/adapters/$1/'),
     ),
     rule('work-imports-down', { path: '^src/work/' }, only('^src/work/', ground, ports)),
     rule('daemon-imports-down', { path: '^src/daemon/' }, only('^src/daemon/', '^src/work/', ground, ports)),

@@ -82,7 +82,7 @@ const sdk = await build({
         discoverAuthorizationServerMetadata, discoverOAuthServerInfo, extractWWWAuthenticateParams, registerClient,
         SdkHttpError, selectResourceURL, SSEClientTransport, SseError, StreamableHTTPClientTransport,
       } from '@modelcontextprotocol/client';
-      export { StdioServerTransport } from '@modelcontextprotocol/server/stdio';`,
+      `,
     resolveDir: root,
   },
   outfile: 'dist/mcp-sdk.cjs',

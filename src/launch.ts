@@ -4,13 +4,25 @@
  * to begin. The first run of a Node version writes that form; where it cannot, or V8 does not accept it, the
  * source does as well. Node 22 has module.enableCompileCache() for this, Node 20 has not.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { Script } from 'node:vm';
+
+// Before anything else: by itself Node answers SIGUSR1 with a debugger, to which every user of the machine may connect.
+// One that came while Node was starting has opened it already, or will as soon as the thread that hears of it is run.
+process.on('SIGUSR1', () => undefined);
+closeDebugger();
+const closing = setInterval(closeDebugger, 20).unref();
+setTimeout(() => clearInterval(closing), 3000).unref();
+
+const fs = process.getBuiltinModule('node:fs');
+const { hash } = process.getBuiltinModule('node:crypto');
+const { createRequire } = process.getBuiltinModule('node:module');
+const { dirname, join } = process.getBuiltinModule('node:path');
+const { setFlagsFromString } = process.getBuiltinModule('node:v8');
+const { Script } = process.getBuiltinModule('node:vm');
 
 declare const BUILD_ID: string;
+
+/** Of the compiled form, which ends with it. */
+const CHECKSUM_BYTES = 20;
 
 const program = join(__dirname, 'program.cjs');
 const cache = join(__dirname, `program.${BUILD_ID}.${process.version}.${process.arch}.cache`);
@@ -19,25 +31,58 @@ const cache = join(__dirname, `program.${BUILD_ID}.${process.version}.${process.
 // same flags only, so this one is set at every start.
 setFlagsFromString('--no-flush-bytecode');
 
-let cachedData: Buffer | undefined;
-try {
-  cachedData = readFileSync(cache);
-} catch {
-  // The first run.
-}
-const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(program, 'utf8')}\n})`;
+const cachedData = readCache();
+const source = `(function (exports, require, module, __filename, __dirname) {${fs.readFileSync(program, 'utf8')}\n})`;
 const script = new Script(source, { filename: program, ...(cachedData && { cachedData }) });
 const module_ = { exports: {} };
 script.runInThisContext()(module_.exports, createRequire(program), module_, program, dirname(program));
 
-if (!cachedData || script.cachedDataRejected) {
-  process.once('exit', () => {
+if (!cachedData || script.cachedDataRejected) process.once('exit', writeCache);
+
+/** Unless it was asked for. */
+function closeDebugger(): void {
+  const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? ''];
+  // As inspector.close(), without loading the inspector at every start.
+  if (!flags.some((flag) => flag.includes('--inspect'))) (process as { _debugEnd?: () => void })._debugEnd?.();
+}
+
+/** V8 does not check what it is given: a file that a power cut has damaged would end every start with SIGSEGV. */
+function readCache(): Buffer | null {
+  try {
+    const file = fs.readFileSync(cache);
+    const data = file.subarray(0, -CHECKSUM_BYTES);
+    return data.length > 0 && checksum(data).equals(file.subarray(data.length)) ? data : null;
+  } catch {
+    return null; // the first run
+  }
+}
+
+function writeCache(): void {
+  const temporary = `${cache}.${process.pid}`;
+  try {
+    sweep();
+    const data = script.createCachedData();
+    const file = fs.openSync(temporary, 'w');
     try {
-      const temporary = `${cache}.${process.pid}`;
-      writeFileSync(temporary, script.createCachedData());
-      renameSync(temporary, cache);
-    } catch {
-      // Not our folder to write to: the next start is as slow as this one.
+      fs.writeFileSync(file, Buffer.concat([data, checksum(data)]));
+      fs.fsyncSync(file);
+    } finally {
+      fs.closeSync(file);
     }
-  });
+    fs.renameSync(temporary, cache);
+  } catch {
+    // Not our folder to write to, or a full disk: the next start is as slow as this one.
+    fs.rmSync(temporary, { force: true });
+  }
+}
+
+/** Removes what starts that were killed have left. One that is only slow does without: this one's is as good. */
+function sweep(): void {
+  const folder = dirname(cache);
+  const temporaries = fs.readdirSync(folder).filter((name) => /^program\..*\.cache\.\d+$/.test(name));
+  for (const name of temporaries) fs.rmSync(join(folder, name), { force: true });
+}
+
+function checksum(data: Buffer): Buffer {
+  return hash('sha1', data, 'buffer');
 }

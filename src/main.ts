@@ -13,6 +13,7 @@ import { recallServers } from './cli/definitions.js';
 import { didYouMean, logOptionsOf, rootOf, settingsOf, UsageError } from './cli/options.js';
 import { parseCall } from './cli/parse.js';
 import { readRunningFlags } from './cli/running-flags.js';
+import type { Log } from './ports/log.js';
 import type { Watcher } from './ports/watcher.js';
 import { wire } from './wire.js';
 import type { InFlight } from './work/in-flight.js';
@@ -54,12 +55,15 @@ async function main(argv: readonly string[]): Promise<number> {
   const running = command.asRunning && lockedInstance(root, systemClock).running() !== null;
   const flags = running ? { ...readRunningFlags(root), ...parsed.flags } : parsed.flags;
   const settings = settingsOf(root, flags, environment.read());
-  const options = logOptionsOf(root, flags, environment.read());
+  const isDaemon = nameOf(command) === 'run';
+  const options = logOptionsOf(root, flags, environment.read(), isDaemon);
   const quiet = !command.logs || flags['dry-run'] === true;
   const foreground = nameOf(command) === 'run' && process.stderr.isTTY === true;
   const log = createLog(
     quiet ? { ...options, file: null, stderr: false } : { ...options, stderr: options.stderr || foreground },
   );
+
+  if (isDaemon) for (const warning of options.warnings) log.warning('START', warning);
 
   const stopping = new AbortController();
   // Who has no such flag has nothing to do with tokens.
@@ -72,7 +76,7 @@ async function main(argv: readonly string[]): Promise<number> {
     self: selfCommand(root, parsed.flags),
     log,
     servers: recallServers(root, SOURCE_ID),
-    ...(nameOf(command) === 'run' && flags.once !== true ? { watch: await watcherOf(root, options.file) } : {}),
+    ...(nameOf(command) === 'run' && flags.once !== true ? { watch: await watcherOf(root, options.file, log) } : {}),
   });
   const [unknown] = app.publisher.unknownOutputs;
   if (unknown !== undefined) {
@@ -96,14 +100,18 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 /** Watches for everything but temporary files (somebody's write that is not yet one) and what the daemon itself notes. */
-async function watcherOf(root: string, logFile: string | null): Promise<(changed: () => void) => Watcher> {
-  const { folderWatcher } = await import('./adapters/watcher.js');
+async function watcherOf(root: string, logFile: string | null, log: Log): Promise<(changed: () => void) => Watcher> {
+  const { pathWatcher } = await import('./adapters/watch/path-watcher.js');
   const home = realpathSync(root);
   const own = ['token_refresher.pid', '.token-refresher', ...(logFile === null ? [] : [basename(logFile)])];
   const ignore = (folder: string, name: string): boolean => {
     return name.endsWith('.tmp') || (folder === home && own.some((mine) => name.startsWith(mine)));
   };
-  return (changed) => folderWatcher(ignore, changed);
+  const trouble = (reason: string | null): void => {
+    if (reason === null) log.info('SCAN', 'folders can be watched again');
+    else log.warning('SCAN', `folders cannot be watched, and are looked at every 2 seconds: ${reason}`);
+  };
+  return (changed) => pathWatcher({ ignore, changed, trouble });
 }
 
 /** How outputs call this program back: absolute, whatever the folder it is called from. */

@@ -23,6 +23,7 @@ import { createNotifier } from './daemon/notify.js';
 import { createReport } from './daemon/report.js';
 import { createTally } from './daemon/tally.js';
 import { DEFAULT_NAMESPACE } from './ground/board.js';
+import type { Problem } from './ground/problem.js';
 import type { Environment } from './ground/provider.js';
 import type { SelfCommand } from './ground/rendering.js';
 import type { Server } from './ground/server.js';
@@ -34,7 +35,6 @@ import { FileError, type Files } from './ports/files.js';
 import type { Log } from './ports/log.js';
 import type { Watcher } from './ports/watcher.js';
 import type { Share } from './share.js';
-import { createFolderList } from './work/folders.js';
 import { createForeignTokens } from './work/foreign-tokens.js';
 import { createHosts } from './work/hosts.js';
 import { createImports, createIntake } from './work/imports.js';
@@ -50,13 +50,14 @@ import type { Memory } from './work/shelf.js';
 import { hashOf } from './work/spent.js';
 import { createSurveyor } from './work/survey.js';
 import { createTakeIn } from './work/take-in.js';
+import { createPathList } from './work/watched-paths.js';
 
 /** What the program stands on; tests pass their own. */
 export interface Foundations {
   readonly settings: Settings;
   /** Where the package's own providers, templates and schemas are. */
   readonly packageRoot: string;
-  readonly environment: { read(): Environment; trouble(): string | null };
+  readonly environment: { read(): Environment; problems(): readonly Problem[] };
   readonly self: SelfCommand;
   readonly log: Log;
   /** The definitions as another process of this very build has read them. */
@@ -121,7 +122,7 @@ export async function wire(on: Foundations): Promise<App> {
     shipped,
     documents,
     environment: on.environment.read,
-    environmentTrouble: on.environment.trouble,
+    environmentProblems: on.environment.problems,
     spentTokens: spent,
     digest: sha256,
     allowHttp,
@@ -175,7 +176,7 @@ export async function wire(on: Foundations): Promise<App> {
   const registrations = registrationFiles(own, documents, sha256, clock);
   const imports = createImports({ keep, histories, digest: sha256, clock, log });
   const hooks = commandHooks(root, settings.hooks, log);
-  const folders = createFolderList(own, settings.tokenFiles);
+  const watched = createPathList(own, settings.tokenFiles);
   const watcher = on.watch?.(() => alarm.ring('change'));
 
   const app: App = {
@@ -199,7 +200,7 @@ export async function wire(on: Foundations): Promise<App> {
       alarm,
       clock,
       interval: settings.interval,
-      follow: (world) => watcher?.follow(folders(world).map((path) => resolve(root, path))),
+      follow: (world) => watcher?.follow(watched(world).map((path) => resolve(root, path))),
       report: createReport(log, clock, settings.interval),
     },
     look() {

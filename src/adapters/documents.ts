@@ -1,6 +1,7 @@
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { type Node, type ParseError, parseTree, printParseErrorCode, visit } from 'jsonc-parser';
 import { VALIDATORS } from '../generated/validators.js';
+import { ownValue } from '../ground/lookup.js';
 import { type Complaint, type Documents, type Parsed, SchemaError } from '../ports/documents.js';
 import type { Files, Listed } from '../ports/files.js';
 
@@ -15,7 +16,7 @@ export async function jsonDocuments(own: Files): Promise<Documents> {
     parse,
     knows: (schema) => Object.hasOwn(validators, schema),
     validate(schema, value) {
-      const check = validators[schema];
+      const check = ownValue(validators, schema);
       if (!check) throw new SchemaError(`${pathOf(schema)}: there is no such schema`);
       return check(value) ? [] : complaints(check.errors ?? []);
     },
@@ -51,16 +52,16 @@ async function compileOwn(own: Files, schemas: readonly Listed[]): Promise<Recor
       ajv.addSchema(parsed.value as object, `${name}${ENDING}`);
     });
   }
-  const compiled: Record<string, Check> = {};
+  const compiled = new Map<string, Check>();
   for (const name of names) {
     // After all are added, as they may refer to one another.
     attempt(name, () => {
       const check = ajv.getSchema(`${name}${ENDING}`);
-      if (check) compiled[name] = check;
+      if (check) compiled.set(name, check);
     });
-    compiled[name] ??= refusing(name, troubles.get(name) ?? 'it cannot be used');
+    if (!compiled.has(name)) compiled.set(name, refusing(name, troubles.get(name) ?? 'it cannot be used'));
   }
-  return compiled;
+  return Object.fromEntries(compiled);
 }
 
 /** What is checked against a broken schema is not accepted, and the schema is named. */
@@ -112,6 +113,7 @@ function parse(text: string): Parsed {
   const body = text.startsWith('\uFEFF') ? text.slice(1) : text;
   const bom =
     body === text ? null : 'starts with a byte order mark, which many programs refuse; save it as UTF-8 without';
+  const odd = body.isWellFormed() ? null : 'holds bytes that are no UTF-8, which stay as they are; save it as UTF-8';
   let value: unknown;
   try {
     value = JSON.parse(body);
@@ -128,7 +130,7 @@ function parse(text: string): Parsed {
   if (twice !== null) {
     return { complaint: { pointer: twice, message: 'the same key stands there twice; remove one of them' } };
   }
-  return { value, warning: bom };
+  return { value, warning: bom ?? odd };
 }
 
 function whyNotJson(body: string): string {

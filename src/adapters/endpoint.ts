@@ -1,12 +1,12 @@
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Transform } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { Readable, type Transform } from 'node:stream';
 import type { ClientAuth } from 'oauth4webapi';
-import type { Answer } from '../ground/answer.js';
 import type { Exchange } from '../ground/outcome.js';
 import { isLoopback } from '../ground/recipe.js';
+import { foreignText } from '../ground/secret.js';
 import type { ClientCredentials, TokenEndpoint } from '../ports/endpoint.js';
+import { ACCEPTED_CODINGS, decodersFor, through } from './http/content-codings.js';
 
 export interface EndpointLimits {
   /** Seconds for the whole exchange. */
@@ -90,24 +90,16 @@ function formEncoded(text: string): string {
   return new URLSearchParams({ _: text }).toString().slice(2);
 }
 
-const DECODERS: Readonly<Record<string, () => Transform>> = {
-  gzip: createGunzip,
-  'x-gzip': createGunzip,
-  deflate: createInflate,
-  br: createBrotliDecompress,
-};
-
 function send(url: URL, { headers, body }: BuiltRequest, limits: EndpointLimits): Promise<Exchange> {
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let sent = false;
-    let head: Pick<Answer, 'status' | 'headers'> | null = null;
-    const chunks: Buffer[] = [];
-    let size = 0;
+    let incoming: IncomingMessage | null = null;
+    const received = bounded(limits.answerBytes);
     const done = (complete: boolean, trouble: string | null): void => {
       clearTimeout(timer);
-      const answer = head && { ...head, body: Buffer.concat(chunks).toString('utf8'), complete };
-      resolve({ sent, answer, trouble });
+      const exchange = incoming && readAnswer(incoming, received.bytes(), complete, trouble, limits.answerBytes);
+      (exchange ?? Promise.resolve({ sent, answer: null, trouble })).then(resolve, reject);
       outgoing.destroy();
     };
 
@@ -115,7 +107,12 @@ function send(url: URL, { headers, body }: BuiltRequest, limits: EndpointLimits)
     const outgoing = request(url, {
       method: 'POST',
       agent: false,
-      headers: { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' },
+      headers: {
+        ...headers,
+        'accept-encoding': ACCEPTED_CODINGS,
+        'content-length': Buffer.byteLength(body),
+        connection: 'close',
+      },
     });
     const timer = setTimeout(() => done(false, `no complete answer within ${limits.timeout} s`), limits.timeout * 1000);
     // From here on the server may have read it. Before, the request waits on this machine.
@@ -125,22 +122,97 @@ function send(url: URL, { headers, body }: BuiltRequest, limits: EndpointLimits)
       });
     });
     outgoing.on('error', (error) => done(false, explain(error, url)));
-    outgoing.once('response', (incoming) => {
-      head = { status: incoming.statusCode ?? 0, headers: plainHeaders(incoming.headers) };
-      const decoder = DECODERS[String(incoming.headers['content-encoding'] ?? '').toLowerCase()]?.();
-      const stream = decoder ? incoming.pipe(decoder) : incoming;
-      incoming.on('error', (error) => done(false, explain(error, url)));
-      decoder?.on('error', () => done(false, 'the answer was compressed, and damaged'));
-      stream.on('data', (chunk: Buffer) => {
-        const room = limits.answerBytes - size;
-        chunks.push(chunk.subarray(0, room));
-        size += chunk.length;
-        if (chunk.length > room) done(false, `the answer is longer than ${limits.answerBytes} bytes`);
+    outgoing.once('response', (response) => {
+      incoming = response;
+      response.on('error', (error) => done(false, explain(error, url)));
+      response.on('data', (chunk: Buffer) => {
+        if (!received.add(chunk)) done(false, tooLong(limits.answerBytes));
       });
-      stream.once('end', () => done(true, null));
+      response.once('end', () => done(true, null));
     });
     outgoing.end(body);
   });
+}
+
+/**
+ * The answer, its content codings undone: after all of it has come, so that nothing in it can be an error of a
+ * listener, which would end the process and every other exchange with it.
+ */
+async function readAnswer(
+  { statusCode, headers }: IncomingMessage,
+  received: Buffer,
+  complete: boolean,
+  trouble: string | null,
+  limit: number,
+): Promise<Exchange> {
+  const coding = headers['content-encoding'];
+  const decoders = decodersFor(coding);
+  const { bytes, failed, full } = await decode(received, decoders ?? [], limit);
+  // What is said to be compressed and is plain JSON all the same is read as such.
+  const body = bytes.length === 0 ? received : bytes;
+  const damaged = failed && !isPlain(body) ? 'the answer was compressed, and damaged' : null;
+  const unknown = decoders ? null : `the answer is in a content coding that is not known: ${quoted(coding)}`;
+  return {
+    sent: true,
+    answer: {
+      status: statusCode ?? 0,
+      headers: plainHeaders(headers),
+      body: body.toString('utf8'),
+      complete: complete && !full && damaged === null,
+    },
+    trouble: trouble ?? (full ? tooLong(limit) : damaged) ?? unknown,
+  };
+}
+
+interface Decoded {
+  readonly bytes: Buffer;
+  readonly failed: boolean;
+  /** There is more of it than is read. */
+  readonly full: boolean;
+}
+
+function decode(received: Buffer, decoders: readonly Transform[], limit: number): Promise<Decoded> {
+  const decoded = bounded(limit);
+  return new Promise((resolve) => {
+    const end = (failed: boolean, full: boolean): void => {
+      resolve({ bytes: decoded.bytes(), failed, full });
+      for (const decoder of decoders) decoder.destroy();
+    };
+    const stream = through(Readable.from([received]), decoders);
+    for (const decoder of decoders) decoder.on('error', () => end(true, false));
+    stream.on('data', (chunk: Buffer) => {
+      if (!decoded.add(chunk)) end(false, true);
+    });
+    stream.once('end', () => end(false, false));
+  });
+}
+
+/** Bytes up to a limit. */
+function bounded(limit: number) {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  return {
+    /** False when there is no room for all of it. */
+    add(chunk: Buffer): boolean {
+      const room = limit - size;
+      chunks.push(chunk.subarray(0, room));
+      size += Math.min(chunk.length, room);
+      return chunk.length <= room;
+    },
+    bytes: () => Buffer.concat(chunks),
+  };
+}
+
+function isPlain(body: Buffer): boolean {
+  return body.toString('utf8', 0, 20).trimStart().startsWith('{');
+}
+
+function tooLong(limit: number): string {
+  return `the answer is longer than ${limit} bytes`;
+}
+
+function quoted(coding: string | undefined): string {
+  return `"${foreignText(coding ?? '', [], 40)}"`;
 }
 
 function plainHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import pLimit from 'p-limit';
 import type { Settings } from '../ground/settings.js';
 import type { HookEvent, Hooks } from '../ports/hooks.js';
@@ -31,13 +31,16 @@ export function commandHooks(root: string, commands: Settings['hooks'], log: Log
     new Promise((resolve) => {
       const kind = event.event === 'change' ? 'CONFIG' : 'REFRESH';
       const name = `on-${event.event}`;
-      // A group of its own, so that what it has started ends with it.
-      const child = spawn(program, args, {
-        cwd: root,
-        env: environmentFor(root, event),
-        stdio: ['ignore', 'pipe', 'pipe'],
-        detached: true,
-      });
+      const options = { cwd: root, env: environmentFor(root, event), detached: true } as const;
+      let child: ReturnType<typeof startHook>;
+      try {
+        child = startHook(program, args, options);
+      } catch (error) {
+        // Some of what the system refuses is thrown, as a list of outputs that is too long for it (E2BIG).
+        log.warning(kind, `${name}: ${program} cannot be run: ${whyNot(error)}`);
+        resolve();
+        return;
+      }
       running.add(child);
       const timer = setTimeout(() => {
         log.warning(kind, `${name}: not done within ${timeoutMs / 1000} s, ended`);
@@ -57,7 +60,7 @@ export function commandHooks(root: string, commands: Settings['hooks'], log: Log
         if (trouble !== null) log.warning(kind, `${name}: ${program} ${trouble}`);
         resolve();
       };
-      child.once('error', (error) => done(`cannot be run: ${'code' in error ? error.code : error.message}`));
+      child.once('error', (error) => done(`cannot be run: ${whyNot(error)}`));
       child.once('close', (code, signal) => done(code === 0 ? null : `ended with ${signal ?? `code ${code}`}`));
     });
 
@@ -121,12 +124,20 @@ function environmentFor(root: string, event: HookEvent): Record<string, string> 
           TOKEN_REFRESHER_REASON: event.reason,
           TOKEN_REFRESHER_COMMAND: event.command,
         };
-  return {
-    ...Object.fromEntries(passed),
-    TOKEN_REFRESHER_EVENT: event.event,
-    TOKEN_REFRESHER_ROOT: root,
-    ...about,
-  };
+  const all = { TOKEN_REFRESHER_EVENT: event.event, TOKEN_REFRESHER_ROOT: root, ...about };
+  // Names may hold anything, and no environment can hold a NUL.
+  const safe = Object.entries(all).map(([name, value]) => [name, value.replaceAll('\0', '\uFFFD')] as const);
+  return Object.fromEntries([...passed, ...safe]);
+}
+
+/** A group of its own, so that what it has started ends with it. */
+function startHook(program: string, args: readonly string[], options: SpawnOptions) {
+  return spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+function whyNot(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return 'code' in error ? String(error.code) : error.message;
 }
 
 /** Whole lines as they come, and the last one at the end. */

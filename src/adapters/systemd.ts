@@ -14,9 +14,15 @@ export function systemdSupervisor({ NOTIFY_SOCKET, WATCHDOG_USEC, PATH }: NodeJS
     new Promise((resolve) => {
       const env = { NOTIFY_SOCKET, ...(PATH && { PATH }) };
       const options = { stdio: 'ignore', env, timeout: TIMEOUT_MS } as const;
-      const child = spawn('systemd-notify', [`--pid=${process.pid}`, ...words], options);
-      // Without systemd-notify the service manager gives up on the daemon, and says so.
-      child.once('error', () => resolve()).once('exit', () => resolve());
+      // Names of tokens may hold anything; a line break would begin another message.
+      const safe = words.map((word) => word.replace(/[\p{Cc}\p{Cs}]/gu, ' '));
+      try {
+        const child = spawn('systemd-notify', [`--pid=${process.pid}`, ...safe], options);
+        // Without systemd-notify the service manager gives up on the daemon, and says so.
+        child.once('error', () => resolve()).once('exit', () => resolve());
+      } catch {
+        resolve();
+      }
     });
   let ready = false;
   let told = '';

@@ -5,7 +5,7 @@ import { isRecord } from '../ground/problem.js';
 import type { Secret } from '../ground/secret.js';
 import type { Token } from '../ground/token.js';
 import { acquiredFor, asWanted, firstContent, notYetThere } from '../ground/wanted.js';
-import type { Documents } from '../ports/documents.js';
+import { type Documents, SchemaError } from '../ports/documents.js';
 import { FileError, type Files, type Reservation } from '../ports/files.js';
 import type { Locks } from '../ports/locks.js';
 import type { Place, Saved, TokenStore } from '../ports/stores.js';
@@ -41,8 +41,18 @@ export function tokenFiles(
     const document = wanted ? firstContent(wanted) : {};
     return { text: `${JSON.stringify(document, null, 2)}\n`, document };
   };
+  /** A file that its schema refuses is left as it is: nothing is spent that would have to be written into it. */
+  const isRefused = (file: string, document: Record<string, unknown>): boolean => {
+    try {
+      return documents.validate(formatOf(file, document).schema, document).length > 0;
+    } catch (error) {
+      if (error instanceof SchemaError) return true;
+      throw error;
+    }
+  };
   const reread = (token: Place & Pick<Token, 'wanted'>): Token | null => {
     const now = read(token.file);
+    if (now && isRefused(token.file, now.document)) return null;
     const found = now && tokenIn(now.document, token);
     if (found) return named(found, token);
     return token.wanted && (now || !files.look(token.file)) ? named(notYetThere(token.wanted), token) : null;

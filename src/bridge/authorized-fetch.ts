@@ -14,11 +14,18 @@ export function authorizedFetch(credentials: Credentials, fetch: Fetch): Fetch {
     return fetch(url, { ...init, headers });
   };
   return async (url, init = {}) => {
+    // For a goodbye nothing is spent: whoever has closed the client kills this process soon.
+    if (init.method === 'DELETE') {
+      const atHand = credentials.atHand();
+      if (!atHand) throw new Refusal('there is nothing at hand to say goodbye with', null);
+      return send(url, init, atHand);
+    }
     let access = await credentials.current();
     for (let tries = 1; ; tries += 1) {
       const answer = await send(url, init, access);
       if (answer.status !== 401) return answer;
-      await answer.arrayBuffer().catch(() => undefined);
+      // Not waited for: it may have no end.
+      void answer.text().catch(() => undefined);
       if (tries === TRIES) throw credentials.rejection();
       access = await credentials.afterRejection(access);
     }

@@ -121,7 +121,7 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
     toClient(message);
   };
 
-  const fromClient = (message: Message): void => {
+  const fromClient = async (message: Message): Promise<unknown> => {
     const { id, method } = message;
     if (id !== undefined && method !== undefined) {
       const request: Pending = {
@@ -131,13 +131,13 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
         again: false,
       };
       pending.set(id, request);
-      void gate.then(() => deliver(request));
-      return;
+      return gate.then(() => deliver(request));
     }
-    if (method === 'notifications/cancelled' && cancel(message)) return;
+    if (method === 'notifications/cancelled' && cancel(message)) return undefined;
     if (method === 'notifications/initialized') session.initialized(message);
     const sent = gate.then(() => notify(message)).catch(() => undefined);
     gate = Promise.race([sent, clock.sleep(NOTIFICATION_PATIENCE)]);
+    return gate;
   };
 
   const notify = async (message: Message): Promise<void> => {

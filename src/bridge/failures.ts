@@ -42,10 +42,10 @@ function rpcErrorIn(body: string): RpcError | null {
 
 function quoted({ status, body }: HttpFailure): string {
   const text = body
-    .replace(/<[^>]*>/g, ' ')
+    .replace(/<[^<>]*>/g, ' ')
     // A server that says back what it was sent.
     .replace(/\b(Bearer|Basic)\s+\S+/gi, '$1 [redacted]')
-    .replace(/\s+/g, ' ')
+    .replace(/[\s\p{Cc}\p{Cf}\p{Cs}]+/gu, ' ')
     .trim();
   return `the server answers with HTTP ${status}${text === '' ? '' : `: ${text.slice(0, MOST_QUOTED)}`}`;
 }

@@ -1,4 +1,5 @@
 import type { Credentials } from '../daemon/credentials.js';
+import { createPace } from '../ground/pace.js';
 import type { Clock } from '../ports/clock.js';
 import type { Fetch, McpTransports, Message, MessageId, RemoteChannel } from '../ports/mcp.js';
 
@@ -31,11 +32,12 @@ export interface Session {
   end(): Promise<void>;
 }
 
-/** Seconds between attempts to begin a session anew that nobody waits for. */
-const LONGEST_PAUSE = 30;
+/** Of sessions begun anew that nobody waits for; seconds. */
+const REVIVAL = { first: 0.1, most: 60, healthy: 30 };
 
 export function createSession({ transports, credentials, clock, fetch, received, isBusy }: SessionParts): Session {
   const asked = new Map<MessageId, (answer: Message) => void>();
+  const pace = createPace(REVIVAL, clock);
   let opening: Promise<RemoteChannel> | null = null;
   let current: RemoteChannel | null = null;
   let greeting: Message | null = null;
@@ -65,25 +67,29 @@ export function createSession({ transports, credentials, clock, fetch, received,
     return opening;
   };
 
+  const detach = (lost: RemoteChannel): void => {
+    current = null;
+    opening = null;
+    lost.abandon();
+    retire(lost);
+  };
+
   const renew = (lost: RemoteChannel): Promise<RemoteChannel> => {
-    if (current === lost && greeting) {
-      current = null;
-      opening = null;
-      lost.abandon();
-      retire(lost);
-    }
+    if (current === lost && greeting) detach(lost);
     return connection();
   };
 
-  /** Begins a session anew without being asked: what the server has to say by itself would find nobody. */
+  /**
+   * Begins a session anew without being asked: what the server has to say by itself would find nobody. A request of
+   * the client's does not wait for that; a server that loses each session at once sets no pace.
+   */
   const revive = async (lost: RemoteChannel): Promise<void> => {
-    for (let pause = 1; !ended; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
-      try {
-        await renew(lost);
-        return;
-      } catch {
-        await clock.sleep(pause);
-      }
+    if (current !== lost) return;
+    detach(lost);
+    while (greeting && !ended && !opening) {
+      await clock.sleep(pace.next());
+      if (ended || opening) return;
+      await connection().catch(() => undefined);
     }
   };
 

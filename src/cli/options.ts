@@ -12,6 +12,22 @@ import type { LogLevel, LogOptions } from '../ports/log.js';
 /** A call that cannot be understood; exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+
+  constructor(message: string) {
+    super(message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}...` : message);
+  }
+}
+
+/** A message repeats what was given, however long that is. */
+const LONGEST_MESSAGE = 1000;
+
+/** What is there; null also for a path that no system takes. */
+function kindOf(path: string): 'folder' | 'other' | null {
+  try {
+    return statSync(path).isDirectory() ? 'folder' : 'other';
+  } catch {
+    return null;
+  }
 }
 
 /** The value of a flag as yargs gives it: everything is text until it is read here. */
@@ -20,6 +36,14 @@ export type Flags = Readonly<Record<string, unknown>>;
 const DEFAULT_TOKEN_FILES = ['.kroger_tokens.json', '.mcp_tokens_*.json'] as const;
 const DELIVERIES: readonly Delivery[] = ['live', 'http', 'env'];
 const LEVELS: readonly LogLevel[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR'];
+/** What other programs call them, whose LOG_LEVEL may be in the environment. */
+const LEVEL_NAMES: ReadonlyMap<string, LogLevel> = new Map([
+  ...LEVELS.map((level): [string, LogLevel] => [level, level]),
+  ...['TRACE', 'VERBOSE', 'SILLY', 'ALL'].map((name): [string, LogLevel] => [name, 'DEBUG']),
+  ...['NOTICE', 'INFORMATION', 'HTTP'].map((name): [string, LogLevel] => [name, 'INFO']),
+  ['WARN', 'WARNING'],
+  ...['ERR', 'CRIT', 'CRITICAL', 'FATAL', 'ALERT', 'EMERG', 'PANIC'].map((name): [string, LogLevel] => [name, 'ERROR']),
+]);
 
 /** One setting as it is looked for: the flag, then the environment. */
 interface Source {
@@ -32,7 +56,7 @@ interface Source {
 export function rootOf(flags: Flags, environment: Environment): string {
   const { value, from } = sourceOf(flags, environment, 'root', 'TOKEN_REFRESHER_ROOT');
   const root = resolve(value ?? '.');
-  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
+  if (kindOf(root) !== 'folder') {
     throw new UsageError(value === null ? `${root} is not a folder` : `${from}: ${root} is not a folder`);
   }
   return root;
@@ -111,26 +135,53 @@ function redisOf(environment: Environment): RedisSettings | null {
   return read;
 }
 
-export function logOptionsOf(root: string, flags: Flags, environment: Environment): LogOptions {
+/**
+ * The log as flags and environment want it. What the environment alone says may be meant for another program, and what
+ * cannot be understood there is told in the log, in `warnings`; of a flag it is a usage error.
+ */
+export function logOptionsOf(
+  root: string,
+  flags: Flags,
+  environment: Environment,
+  isDaemon = true,
+): LogOptions & { readonly warnings: readonly string[] } {
   const source = (flag: string, name: string): Source => sourceOf(flags, environment, flag, name);
-  const level = source('log-level', 'LOG_LEVEL');
+  const warnings: string[] = [];
+  const unless = <T>(flag: string, otherwise: T, read: () => T): T => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof UsageError) || flags[flag] !== undefined) throw error;
+      warnings.push(`${error.message}; ${otherwise} is used`);
+      return otherwise;
+    }
+  };
   const logFile = source('log-file', 'LOG_FILE');
   const file = logFile.value ?? 'token_refresher.log';
   const path = isAbsolute(file) ? file : join(root, file);
-  if (file !== '-' && !statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory()) {
-    throw new UsageError(`${logFile.from}: the folder of ${path} does not exist`);
-  }
-  if (file !== '-' && statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new UsageError(`${logFile.from}: ${path} is a folder`);
-  }
+  const unfit = file === '-' ? null : whyNoLogFile(path);
+  // The daemon does not do without; who only has something to say now and then does.
+  const mayLack = !isDaemon && flags['log-file'] === undefined;
+  if (unfit !== null && !mayLack) throw new UsageError(`${logFile.from}: ${unfit}`);
   return {
-    level: oneOf({ ...level, value: level.value?.toUpperCase() ?? null }, LEVELS, 'INFO'),
-    format: oneOf(source('log-format', 'LOG_FORMAT'), ['text', 'json'], 'text'),
-    file: file === '-' ? null : path,
+    level: unless('log-level', 'INFO', () => logLevel(source('log-level', 'LOG_LEVEL'))),
+    format: unless('log-format', 'text', () => oneOf(source('log-format', 'LOG_FORMAT'), ['text', 'json'], 'text')),
+    file: file === '-' || unfit !== null ? null : path,
     stderr: file === '-',
     maxSize: size(source('log-max-size', '')),
     maxFiles: whole(source('log-max-files', ''), 5),
+    warnings,
   };
+}
+
+function whyNoLogFile(path: string): string | null {
+  if (kindOf(dirname(path)) !== 'folder') return `the folder of ${path} does not exist`;
+  return kindOf(path) === 'folder' ? `${path} is a folder` : null;
+}
+
+function logLevel({ value, from }: Source): LogLevel {
+  const known = value === null ? 'INFO' : LEVEL_NAMES.get(value.toUpperCase());
+  return known ?? oneOf({ value: value?.toUpperCase() ?? null, from }, LEVELS, 'INFO');
 }
 
 function sourceOf(flags: Flags, environment: Environment, flag: string, name: string): Source {
@@ -171,11 +222,14 @@ function size({ value, from }: Source): number {
 /** A command line in its words, as a shell splits it; nothing in them is expanded. */
 function words({ value, from }: Source): readonly string[] | null {
   if (value === null) return null;
+  let split: readonly string[];
   try {
-    return splitWords(value);
+    split = splitWords(value);
   } catch {
     throw new UsageError(`${from}: "${value}" has a quote that is not closed`);
   }
+  if (!split[0]) throw new UsageError(`${from}: "${value}" names no command`);
+  return split;
 }
 
 function oneOf<T extends string>({ value, from }: Source, allowed: readonly T[], otherwise: T): T {

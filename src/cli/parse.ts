@@ -25,8 +25,9 @@ export async function parseCall(argv: readonly string[], version: string, column
     .help()
     .exitProcess(false)
     .fail((message, error) => {
-      // What yargs itself finds wrong with a call comes as a message, with or without a YError.
-      throw error && error.name !== 'YError' ? error : new UsageError((message ?? error.message).replace(/\n.*/s, ''));
+      // What yargs itself finds wrong with a call comes as a message, with a YError, a plain Error or none.
+      const isUsage = !error || error.name === 'YError' || error.name === 'Error';
+      throw isUsage ? new UsageError((message ?? error.message).replace(/\n.*/s, '')) : error;
     });
   // Also before the command: what a flag takes is known there, which commands have it is not.
   const flags = COMMANDS.flatMap((command) => command.flags);
@@ -53,6 +54,7 @@ export async function parseCall(argv: readonly string[], version: string, column
       },
     );
   }
+  checkNames(argv);
   checkSwitches(argv);
   let help = '';
   const parsed = await parser.parse([...argv], {}, (_error, _argv, output) => {
@@ -61,6 +63,15 @@ export async function parseCall(argv: readonly string[], version: string, column
   if (help !== '') return { kind: 'help', text: help };
   const { command, words } = called ?? { command: COMMANDS[0] as Command, words: [] };
   return { kind: 'call', command, words: checkedWords(command, words), flags: checkedFlags(command, parsed) };
+}
+
+/** yargs looks flags up in plain objects, and so finds there what every object has. */
+function checkNames(argv: readonly string[]): void {
+  const end = argv.indexOf('--');
+  for (const word of end < 0 ? argv : argv.slice(0, end)) {
+    const name = /^--?(?:no-)?([^=.]+)/.exec(word)?.[1] ?? '';
+    if (name in Object.prototype) throw new UsageError(`there is no flag --${name}`);
+  }
 }
 
 /** yargs takes `--once=perhaps` for `--once=false`. */

@@ -32,6 +32,8 @@ export class Refusal extends Error {
 export interface Credentials {
   /** Those to use now; what is due is refreshed meanwhile. Throws a Refusal when there are none and none can be had. */
   current(): Promise<Access>;
+  /** Those that were used last, as they are; null when there were none. */
+  atHand(): Access | null;
   /** As `current`, but what is due is refreshed first. */
   fresh(): Promise<Access>;
   /** Other ones than those that the server has rejected with a 401. Throws a Refusal when there are none to be had. */
@@ -59,6 +61,7 @@ export function createCredentials(app: App, key: string, patience: number): Cred
   const { clock, refresher } = app;
   let kept: { readonly access: Access; readonly until: number; readonly files: ReadonlyMap<string, string> } | null =
     null;
+  let last: Access | null = null;
   const restraint = createRestraint(clock, app.settings.timing.floor);
 
   const look = (): Found => {
@@ -80,6 +83,7 @@ export function createCredentials(app: App, key: string, patience: number): Cred
     const files = new Map(tokens.map(({ token: { file } }) => [file, app.signature(file)]));
     // A file that is gone may be on its way back (an editor's write), or may not: that is for the next look to tell.
     const gone = [...files.values()].includes('');
+    last = access;
     kept = gone ? null : { access, until: Math.min(clock.now() + KEPT_FOR, ...moments), files };
     return access;
   };
@@ -174,6 +178,7 @@ export function createCredentials(app: App, key: string, patience: number): Cred
       }
       return ready(false);
     },
+    atHand: () => last,
     fresh: () => ready(true),
     async afterRejection(rejected) {
       const until = clock.monotonic() + patience;
@@ -213,6 +218,8 @@ function hindranceIn(result: Result | null): string | null {
       return result.reason;
     case 'failed':
       return result.failure.kind === 'local' ? result.failure.detail : null;
+    case 'gone':
+      return 'its file is gone, or cannot be used as it is now';
     case 'busy':
       return 'another process has been at it for long';
     default:

@@ -81,6 +81,9 @@ function lifeText({ expiry }: Token, expiresAt: number | null, now: number): str
   return expiresAt > now ? `expires in ${duration(expiresAt - now)}` : `expired ${duration(now - expiresAt)} ago`;
 }
 
+/** A number that is no part of a name. */
+const COUNT = /(?<![\w./-])\d+(?![\w/-]|\.\w)/g;
+
 /** Each problem is told when it appears, and when it is gone; not in between. */
 function createTroubleReport(
   log: Log,
@@ -92,16 +95,18 @@ function createTroubleReport(
   let before = new Map<string, string>();
   return (problems, listings, warnings) => {
     const now = new Map<string, string>();
-    const tell = (level: 'warning' | 'error', kind: 'SCAN' | 'CONFIG', line: string, file: string): void => {
-      // Positions and counts move with every edit elsewhere; the trouble is the same.
-      const trouble = line.replace(/\d+/g, '#');
+    const tell = (level: 'warning' | 'error', kind: 'SCAN' | 'CONFIG', line: string, file: string, at = ''): void => {
+      // Positions and counts move with every edit elsewhere; the trouble is the same. Names have digits, too.
+      const trouble = JSON.stringify([file, at, line.slice(file.length).replace(COUNT, '#')]);
       now.set(trouble, file);
       if (!before.has(trouble)) log[level](kind, line, { file });
     };
-    for (const one of problems) tell(one.severity, 'SCAN', problemLine(one), one.file);
+    for (const one of problems) tell(one.severity, 'SCAN', problemLine(one), one.file, one.pointer);
     for (const { file, message } of warnings) tell('warning', 'CONFIG', `${file}: ${message}`, file);
     for (const { file, key, reason, wanted } of listings) {
-      if (reason !== null && wanted) tell('warning', 'CONFIG', `${file}: server ${key} is left out: ${reason}`, file);
+      if (reason !== null && wanted) {
+        tell('warning', 'CONFIG', `${file}: server ${key} is left out: ${reason}`, file, key);
+      }
     }
     const files = new Set(now.values());
     const mended = new Set([...before.values()].filter((file) => !files.has(file)));

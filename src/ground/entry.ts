@@ -1,4 +1,5 @@
 import { type Gateway, gatewayOf } from './gateway.js';
+import { ownValue } from './lookup.js';
 import { indexTokens, type Match, matchToken, type TokenIndex } from './matching.js';
 import { type Environment, environmentValue, fillPlaceholders, type Provider } from './provider.js';
 import { Secret } from './secret.js';
@@ -69,9 +70,10 @@ export function joinServers(input: JoinInput): Joined {
     index: indexTokens(input.tokens),
   };
   const byKey = new Map<string, Server>();
+  const given = new Map<string, number>();
   const listings: Listing[] = [];
   for (const server of [...input.servers].sort((a, b) => compare(a.file, b.file))) {
-    const key = freeKey(server.key, byKey);
+    const key = freeKey(server.key, byKey, given);
     const first = byKey.get(server.key);
     if (first) {
       warnings.push({ file: server.file, message: `has the same key as ${first.file}; it is listed as "${key}"` });
@@ -160,16 +162,16 @@ function resolveAll(
   values: Readonly<Record<string, string>>,
   environment: Environment,
 ): Record<string, string | Secret> | string {
-  const resolved: Record<string, string | Secret> = {};
+  const resolved: [name: string, value: string | Secret][] = [];
   for (const [name, template] of Object.entries(values)) {
     const unset = unsetIn(template, environment);
     if (unset.length > 0) return `${name} needs ${unset.join(', ')}, which the environment does not set`;
     const value = template.replace(VARIABLE, (_, braced?: string, bare?: string) => {
       return environmentValue(environment, braced ?? bare ?? '') ?? '';
     });
-    resolved[name] = value === template ? value : new Secret(value);
+    resolved.push([name, value === template ? value : new Secret(value)]);
   }
-  return resolved;
+  return Object.fromEntries(resolved);
 }
 
 const SECRET_HEADER = /authorization|cookie|key|token|secret|password/i;
@@ -210,12 +212,12 @@ function splitAuthorization(headers: Readonly<Record<string, string>>): {
 
 /** Headers that the provider's API wants beside the token, as Atlassian's cloud id. */
 function providerHeaders(token: Token, providers: ReadonlyMap<string, Provider>): Record<string, string> {
-  const headers: Record<string, string> = {};
+  const headers: [name: string, value: string][] = [];
   for (const [name, template] of Object.entries(providers.get(token.provider ?? '')?.headers ?? {})) {
-    const { text, missing } = fillPlaceholders(template, (field) => token.fields[field] ?? null);
-    if (missing.length === 0 && whyNoHeaderValue(text) === null) headers[name] = text;
+    const { text, missing } = fillPlaceholders(template, (field) => ownValue(token.fields, field) ?? null);
+    if (missing.length === 0 && whyNoHeaderValue(text) === null) headers.push([name, text]);
   }
-  return headers;
+  return Object.fromEntries(headers);
 }
 
 function serverOfToken(token: Token, key: string): Server {
@@ -235,9 +237,12 @@ function serverOfToken(token: Token, key: string): Server {
   };
 }
 
-function freeKey(wanted: string, taken: ReadonlyMap<string, unknown>): string {
-  let key = wanted;
-  for (let n = 2; taken.has(key); n += 1) key = `${wanted}-${n}`;
+/** `given`: how often each key has been wanted. */
+function freeKey(wanted: string, taken: ReadonlyMap<string, unknown>, given: Map<string, number>): string {
+  let n = given.get(wanted) ?? 1;
+  let key = n === 1 ? wanted : `${wanted}-${n}`;
+  for (; taken.has(key); key = `${wanted}-${n}`) n += 1;
+  given.set(wanted, n);
   return key;
 }
 

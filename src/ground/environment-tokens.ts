@@ -1,6 +1,6 @@
 import { readMoment } from './moment.js';
 import { cleanToken } from './pasted.js';
-import { type Environment, fieldFromEnvironment, type Provider } from './provider.js';
+import { type Environment, environmentNames, fieldFromEnvironment, type Provider } from './provider.js';
 import { type Secret, secretOrNull } from './secret.js';
 import type { Token } from './token.js';
 
@@ -47,7 +47,7 @@ export function environmentTokens(
           : null,
       names: ['access_token', 'refresh_token', 'expires_at', 'user_id']
         .filter((name) => field(name) !== null)
-        .flatMap((name) => provider.environment[name] ?? []),
+        .flatMap((name) => environmentNames(name, provider)),
     });
   }
   return found;

@@ -23,7 +23,8 @@ export function stateNameOf(place: KeptAt, digest: (text: string) => string): st
 
 /** A file name for any text, the same for the same text and another for another; `digest` shortens long ones. */
 export function fileNameFor(text: string, digest: (text: string) => string): string {
-  const safe = encodeURIComponent(text).replaceAll('*', '%2A');
-  if (safe.length <= LONGEST && !safe.startsWith('.')) return safe;
+  // Half of a surrogate pair, as JSON can hold it, has no percent-encoding: the digest tells such texts apart.
+  const safe = encodeURIComponent(text.toWellFormed()).replaceAll('*', '%2A');
+  if (text.isWellFormed() && safe.length <= LONGEST && !safe.startsWith('.')) return safe;
   return `${safe.replace(/^\.+/, '').slice(0, LONGEST / 2)}-${digest(text).slice(0, 16)}`;
 }

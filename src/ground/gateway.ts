@@ -1,3 +1,4 @@
+import { ownValue } from './lookup.js';
 import { type Environment, environmentValue, fieldFromEnvironment, type Provider } from './provider.js';
 import { Secret } from './secret.js';
 import { type Token, whyNoHeaderValue } from './token.js';
@@ -42,7 +43,7 @@ export function gatewayOf(
   const provider = providers.get(token.provider ?? '') ?? null;
   // What this program has acquired itself was acquired with what the environment says.
   const fieldOf = ({ fields, wanted }: Token, name: string): string | null =>
-    fields[name] ?? (wanted && fieldFromEnvironment(name, provider, environment));
+    ownValue(fields, name) ?? (wanted && fieldFromEnvironment(name, provider, environment));
   for (const [header, fields] of GATEWAY_HEADERS) {
     const value = fields.map((field) => fieldOf(token, field)).find((found) => found !== null) ?? null;
     if (value !== null && whyNoHeaderValue(value) === null) headers[header] = value;

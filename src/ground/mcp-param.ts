@@ -1,3 +1,4 @@
+import { ownValue } from './lookup.js';
 import { isRecord } from './problem.js';
 
 /**
@@ -30,7 +31,7 @@ export function markedArguments(schema: unknown, path: readonly string[] = []): 
 export function paramHeaders(marked: readonly MarkedArgument[], args: unknown): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const { path, header } of marked) {
-    const text = textOf(path.reduce((at: unknown, name) => (isRecord(at) ? at[name] : undefined), args));
+    const text = textOf(path.reduce((at: unknown, name) => (isRecord(at) ? ownValue(at, name) : undefined), args));
     if (text !== null) headers[header] = encoded(text);
   }
   return headers;

@@ -36,6 +36,8 @@ export function failureOf(
     if (failure && recipe.grant === 'password' && REFUSALS.has(answer.status) && !isKnownCode(failure.code)) {
       return { ...failure, kind: 'configuration' };
     }
+    // In what way it could not be read.
+    if (failure?.code === 'answer_unusable' && trouble !== null) return { ...failure, detail: trouble };
     return failure && recipe.deadCodes.includes(failure.code) ? { ...failure, kind: 'dead' } : failure;
   }
   const detail = trouble ?? 'the answer was cut off';

@@ -1,5 +1,7 @@
+import { ownValue } from './lookup.js';
 import { isRecord } from './problem.js';
 import { whyNoHeaderValue } from './token.js';
+import { trimEnd } from './trim.js';
 
 /** Tokens as people copy them, in the names of RFC 6749 section 5.1; everything else as it was. */
 export type Pasted = Readonly<Record<string, unknown>>;
@@ -24,10 +26,8 @@ export function readPasted(text: string): Pasted | null {
 
 /** The token alone: without quotes, white space, and the words that stand before it in a header or an object. */
 export function cleanToken(text: string): string {
-  return text
-    .trim()
-    .replace(/^["'`]?(?:authorization|access_?token|refresh_?token)["'`]?\s*[:=]\s*/i, '')
-    .replace(/^["'`]|["'`,]+$/g, '')
+  const named = text.trim().replace(/^["'`]?(?:authorization|access_?token|refresh_?token)["'`]?\s*[:=]\s*/i, '');
+  return trimEnd(named.replace(/^["'`]/, ''), `"'\`,`)
     .replace(/^bearer(?:\s+["'`]?|$)/i, '')
     .replace(/[\s\p{Cf}]+/gu, '');
 }
@@ -64,7 +64,9 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
 };
 
 function withOAuthNames(document: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(document).map(([name, value]) => [OTHER_NAMES[name] ?? name, value]));
+  return Object.fromEntries(
+    Object.entries(document).map(([name, value]) => [ownValue(OTHER_NAMES, name) ?? name, value]),
+  );
 }
 
 function readObject(text: string): Record<string, unknown> | null {

@@ -1,4 +1,5 @@
 import type { ProviderFile } from './file-types.js';
+import { ownValue } from './lookup.js';
 
 /** An OAuth provider, as its definition in registry/providers says. */
 export interface Provider {
@@ -57,8 +58,13 @@ export function readProvider(file: ProviderFile): Provider {
 
 /** A non-empty value of the environment. */
 export function environmentValue(environment: Environment, name: string): string | null {
-  const value = Object.hasOwn(environment, name) ? environment[name]?.trim() : undefined;
+  const value = ownValue(environment, name)?.trim();
   return value === undefined || value === '' ? null : value;
+}
+
+/** The names that a provider has for a field in the environment, in order. */
+export function environmentNames(field: string, provider: Provider | null): readonly string[] {
+  return (provider && ownValue(provider.environment, field)) ?? [];
 }
 
 /** A field's value under the first of the names that its provider has for it. */
@@ -67,7 +73,7 @@ export function fieldFromEnvironment(
   provider: Provider | null,
   environment: Environment,
 ): string | null {
-  for (const name of provider?.environment[field] ?? []) {
+  for (const name of environmentNames(field, provider)) {
     const value = environmentValue(environment, name);
     if (value !== null) return value;
   }

@@ -1,6 +1,8 @@
+import { ownValue } from './lookup.js';
 import {
   type AuthMethod,
   type Environment,
+  environmentNames,
   environmentValue,
   fillPlaceholders,
   fieldFromEnvironment as fromEnvironment,
@@ -117,11 +119,11 @@ export function fieldsOf(
 ): (name: string) => string | null {
   const egress = egressSet(token, environment);
   return (name) => {
-    for (const alias of [name, ...(provider?.aliases[name] ?? [])]) {
-      const value = token.fields[alias] ?? agent?.fields[alias];
+    for (const alias of [name, ...((provider && ownValue(provider.aliases, name)) ?? [])]) {
+      const value = ownValue(token.fields, alias) ?? (agent ? ownValue(agent.fields, alias) : undefined);
       if (value !== undefined) return value;
     }
-    return egress[name] ?? fromEnvironment(name, provider, environment);
+    return ownValue(egress, name) ?? fromEnvironment(name, provider, environment);
   };
 }
 
@@ -175,7 +177,7 @@ function secretFor(
 }
 
 function named(field: string, provider: Provider | null): string {
-  const names = provider?.environment[field] ?? [];
+  const names = environmentNames(field, provider);
   return names.length === 0 ? field : `${field} (${names.join(' or ')})`;
 }
 

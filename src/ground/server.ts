@@ -1,5 +1,6 @@
 import type { ServerFile } from './file-types.js';
 import { fileStem } from './token.js';
+import { trimEnd, trimEnds } from './trim.js';
 
 /** An MCP server, as its definition in registry/servers says. */
 export interface Server {
@@ -53,23 +54,21 @@ export function readServer(file: string, definition: ServerFile): Server | null 
 /** Where clients reach the server: through the registry when there is one, else at its own address. */
 export function serverUrl(server: Pick<Server, 'path' | 'ownUrl' | 'sse'>, registryUrl: string | null): string | null {
   if (registryUrl === null || server.path === null) return server.ownUrl;
-  return withTransport(registryUrl.replace(/\/+$/, '') + (server.path === '/' ? '' : server.path), server.sse);
+  return withTransport(trimEnd(registryUrl, '/') + (server.path === '/' ? '' : server.path), server.sse);
 }
 
 /** What every client accepts as a name: letters, digits, `_` and `-`. */
 export function keyOf(name: string): string {
-  return name
-    .replace(/[^A-Za-z0-9_-]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, KEY_LENGTH);
+  return trimEnds(name.replace(/[^A-Za-z0-9_-]+/g, '-'), '-').slice(0, KEY_LENGTH);
 }
 
 function withTransport(url: string | null, sse: boolean): string | null {
   if (url === null) return null;
-  const query = /[?#].*$/.exec(url)?.[0] ?? '';
-  const path = url.slice(0, url.length - query.length);
+  const end = url.search(/[?#]/);
+  const path = end < 0 ? url : url.slice(0, end);
+  const query = url.slice(path.length);
   if (/\/(mcp|sse)\/?$/.test(path)) return url;
-  return `${path.replace(/\/+$/, '')}/${sse ? 'sse' : 'mcp'}${query}`;
+  return `${trimEnd(path, '/')}/${sse ? 'sse' : 'mcp'}${query}`;
 }
 
 function isSseOnly(transports: readonly unknown[]): boolean {
@@ -77,7 +76,7 @@ function isSseOnly(transports: readonly unknown[]): boolean {
 }
 
 function readHeaders(headers: unknown): Record<string, string> {
-  if (Array.isArray(headers)) return Object.assign({}, ...headers.map(textMap));
+  if (Array.isArray(headers)) return Object.fromEntries(headers.flatMap((one) => Object.entries(textMap(one))));
   return textMap(headers);
 }
 
@@ -97,5 +96,5 @@ function text(value: unknown): string | null {
 }
 
 export function trimSlashes(path: string): string {
-  return path.replace(/^\/+|\/+$/g, '');
+  return trimEnds(path, '/');
 }

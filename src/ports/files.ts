@@ -1,3 +1,5 @@
+import { ownValue } from '../ground/lookup.js';
+
 /** A file below one folder (the root, or the package). Paths are relative to it, with `/` between their parts. */
 export interface Files {
   /** What the patterns match, in order of path. */
@@ -10,7 +12,9 @@ export interface Files {
   signature(path: string): string;
   /** The folder in which a file really lies, where it is a link; absolute then. */
   homeOf(path: string): string;
-  /** The whole text. Throws a FileError. */
+  /** Whether a symbolic link is there, wherever it leads. */
+  isLink(path: string): boolean;
+  /** The whole text; bytes in it that are none are kept when it is written again. Throws a FileError. */
   read(path: string): string;
   /**
    * Makes `text` the file's whole content. When it resolves, that is so and stays so after a power cut; when it
@@ -77,7 +81,7 @@ const CAUSES: Readonly<Record<string, string>> = {
 /** An error of the system as one for people: `cannot be written: the disk is full`. */
 export function fileError(error: unknown, what: string): FileError {
   const code = codeOf(error);
-  return new FileError(code, `${what}: ${CAUSES[code] ?? code}`, error);
+  return new FileError(code, `${what}: ${ownValue(CAUSES, code) ?? code}`, error);
 }
 
 /** An error of a recursive mkdir, which reports ENOENT where the file system is read-only. */

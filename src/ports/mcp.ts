@@ -25,7 +25,8 @@ export interface RpcError {
 export interface ClientChannel {
   start(): Promise<void>;
   send(message: Message): Promise<void>;
-  onmessage?: ((message: Message) => void) | undefined;
+  /** What it gives resolves when the message is on its way: the client waits when too many are not. */
+  onmessage?: ((message: Message) => Promise<unknown>) | undefined;
   /** The client has gone. */
   onclose?: (() => void) | undefined;
 }

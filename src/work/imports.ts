@@ -50,7 +50,8 @@ export interface ImportParts {
 }
 
 export function createImports({ keep, histories, digest, clock, log }: ImportParts): Imports {
-  let lastTrouble = '';
+  /** What was said of each token last. */
+  const told = new Map<string, string>();
   /** Most cycles find nothing changed. */
   const known = new WeakMap<World, readonly EnvironmentToken[]>();
 
@@ -64,8 +65,8 @@ export function createImports({ keep, histories, digest, clock, log }: ImportPar
     const imported = importMark(found, digest);
     if (histories.read(there ?? found).imported === imported) return made('left', 'it was moved or tried once before');
     const refuse = (why: string): Import => {
-      if (lastTrouble !== why) log.error('SCAN', `${file}: ${name} is not moved there: ${why}`, { file });
-      lastTrouble = why;
+      if (told.get(name) !== why) log.error('SCAN', `${file}: ${name} is not moved there: ${why}`, { file });
+      told.set(name, why);
       return made('failed', why);
     };
     if (found.trouble !== null) return refuse(found.trouble);

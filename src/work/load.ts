@@ -53,8 +53,8 @@ export interface LoaderParts {
   readonly shipped: Files;
   readonly documents: Documents;
   readonly environment: () => Environment;
-  /** Why `.env` cannot be read, or null. */
-  readonly environmentTrouble: () => string | null;
+  /** What of `.env` cannot be read. */
+  readonly environmentProblems: () => readonly Problem[];
   /** Names in .oauth-tokens that are outputs, not inputs. */
   readonly outputs: () => ReadonlySet<string>;
   readonly tokenFiles: readonly string[];
@@ -143,7 +143,7 @@ export function createLoader(parts: LoaderParts): Loader {
         environment,
         outputs,
         problems: [
-          ...environmentProblems(parts.environmentTrouble()),
+          ...parts.environmentProblems(),
           ...shelves.flatMap(({ items }) => items.flatMap(({ problems }) => problems)),
           ...asked.problems,
           ...named.problems,
@@ -153,10 +153,6 @@ export function createLoader(parts: LoaderParts): Loader {
       return world;
     },
   };
-}
-
-function environmentProblems(trouble: string | null): Problem[] {
-  return trouble === null ? [] : [problem('.env', '', trouble)];
 }
 
 /** Adds to the tokens that there are what the definitions of wanted ones say, and those that are not there yet. */

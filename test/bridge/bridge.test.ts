@@ -3,10 +3,12 @@ import { sdkTransports } from '../../src/adapters/mcp/transports.js';
 import { runBridge } from '../../src/bridge/bridge.js';
 import { createCredentials } from '../../src/daemon/credentials.js';
 import type { ClientChannel, Message, MessageId } from '../../src/ports/mcp.js';
-import { appFor } from '../fixtures/app.js';
+import { appFor, FakeClock } from '../fixtures/app.js';
 import { INITIALIZE } from '../fixtures/bridge-client.js';
+import { FaultServer } from '../fixtures/fault-server.js';
 import { bridgeRoot } from '../fixtures/mcp-client.js';
 import { type Kind, McpFixture, NO_SESSION } from '../fixtures/mcp-server.js';
+import { OddMcpServer } from '../fixtures/odd-mcp-server.js';
 import { until } from '../fixtures/program.js';
 
 const MODERN = {
@@ -28,7 +30,7 @@ async function bridge(kind: Kind) {
   const transports = { ...sdkTransports(), client: () => client };
   const ended = runBridge({ transports, credentials: createCredentials(app, 'x', 0), clock: app.clock }, ending.signal);
   onTestFinished(() => ending.abort());
-  const send = (message: object): void => client.onmessage?.({ jsonrpc: '2.0', ...message });
+  const send = (message: object): void => void client.onmessage?.({ jsonrpc: '2.0', ...message });
   const answerTo = (id: MessageId): Promise<Message> =>
     until(() => received.find((one) => one.id === id && one.method === undefined), `the answer to ${id}`);
   return { server, received, client, ended, send, answerTo };
@@ -37,6 +39,35 @@ async function bridge(kind: Kind) {
 const call = (id: MessageId, name: string, args: object, more: object = {}): object => {
   return { id, method: 'tools/call', params: { name, arguments: args, ...more } };
 };
+
+it('a goodbye is said with what is at hand: nothing is spent for it', async () => {
+  const issuer = await FaultServer.start();
+  const server = await OddMcpServer.start();
+  const clock = new FakeClock();
+  const token = issuer.file({ provider: 'p', expires_at: clock.now() + 60 });
+  const { app } = await appFor(server.root(token).path, { clock });
+  const received: Message[] = [];
+  const client: ClientChannel = {
+    start: async () => undefined,
+    send: async (message) => void received.push(message),
+  };
+  const transports = { ...sdkTransports(), client: () => client };
+  const ended = runBridge(
+    { transports, credentials: createCredentials(app, 'x', 0), clock },
+    new AbortController().signal,
+  );
+  void client.onmessage?.({ jsonrpc: '2.0', ...INITIALIZE } as Message);
+  await until(() => received.length === 1, 'the greeting');
+  await app.refresher.settled();
+  const asked = issuer.asked.length;
+  clock.pass(100_000);
+  client.onclose?.();
+  await ended;
+  expect(server.heard.at(-1)).toBe('DELETE');
+  expect(server.authorizations.at(-1)).toMatch(/^Bearer made-up-access-/);
+  await app.refresher.settled();
+  expect(issuer.asked).toHaveLength(asked);
+});
 
 describe('the older era', () => {
   it.each(['sessions', 'sse'] as const)(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { nameOf } from '../../src/cli/commands.js';
-import { logOptionsOf, settingsOf, UsageError } from '../../src/cli/options.js';
+import { logOptionsOf, rootOf, settingsOf, UsageError } from '../../src/cli/options.js';
 import { parseCall } from '../../src/cli/parse.js';
 
 async function called(...argv: string[]) {
@@ -32,6 +32,8 @@ describe('a call', () => {
     [['status', '--interval', '5'], 'status has no flag --interval'],
     [['--once=perhaps'], '--once takes no value, or true or false; "perhaps" is neither'],
     [['token'], /Not enough non-option arguments/],
+    [['refresh', '-', '--log-level'], /Not enough arguments following/],
+    [['status', '--interval', 'x'.repeat(100_000)], /no flag/],
   ])('%j is not understood', async (argv, message) => {
     await expect(called(...argv)).rejects.toThrow(message);
     await expect(called(...argv)).rejects.toThrow(UsageError);
@@ -117,5 +119,17 @@ describe('settings', () => {
       /--log-file: the folder of .* does not exist/,
     );
     expect(() => logOptionsOf('/', {}, { LOG_FILE: '/tmp' })).toThrow('LOG_FILE: /tmp is a folder');
+  });
+});
+
+describe('what no system can take', () => {
+  const LONG = '/'.padEnd(100_000, 'x');
+
+  it.each(['/a\0b', LONG, `/${LONG}/${LONG}`])('as a folder is a usage error, in few words: %.20j', (path) => {
+    const reads = [() => rootOf({ root: path }, {}), () => logOptionsOf('/', { 'log-file': `${path}/x.log` }, {})];
+    for (const read of reads) {
+      expect(read).toThrow(UsageError);
+      expect(read).toThrow(/^.{1,1100}$/s);
+    }
   });
 });

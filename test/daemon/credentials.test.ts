@@ -55,6 +55,14 @@ describe('the credentials of a server', () => {
     expect((await credentials.fresh()).headers).toEqual({ Authorization: 'Bearer access-2' });
   });
 
+  it('are refused where the file that they are in has been spoilt', async () => {
+    const { current, app, root, endpoint } = await scene(-1, 5);
+    app.look();
+    root.write(FILE, '{"refresh_tok');
+    await expect(current()).rejects.toThrow(/its file is gone, or cannot be used as it is now/);
+    expect(endpoint.asked).toEqual([]);
+  });
+
   it('follow the file', async () => {
     const { current, root } = await scene(86_400);
     expect(await current()).toBe('Bearer first');

@@ -36,6 +36,10 @@ describe('the process of a bridge', () => {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line));
+    expect(lines.splice(0, 2)).toEqual([
+      { jsonrpc: '2.0', id: null, error: { code: -32_700, message: expect.any(String) } },
+      { jsonrpc: '2.0', id: null, error: { code: -32_600, message: expect.any(String) } },
+    ]);
     expect(lines).toHaveLength(1 + ids.length + 30);
     for (const line of lines) expect(line).toMatchObject({ jsonrpc: '2.0' });
   });

@@ -72,6 +72,25 @@ describe('--on-change', () => {
     expect(root.text('token_refresher.log')).not.toContain('made-up-access-token');
   });
 
+  it.each(['""', "'' x", '   '])('that names no command is a usage error: %j', async (command) => {
+    const { code, stderr } = await run(new Root().path, ['--once', '--on-change', command]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/--on-change: /) });
+  });
+
+  it.each<[what: string, token: string, line: RegExp]>([
+    ['a NUL', 'a\0b', /INFO.*on-login-needed: token a\uFFFDb/],
+    ['half a letter', 'a\ud800b', /INFO.*on-login-needed: token a\uFFFDb/],
+    ['more than a system takes', 'x'.repeat(3_000_000), /WARNING.*on-login-needed: \/bin\/sh cannot be run: E2BIG/],
+  ])('is told of a name that holds %s, and the next one as well', async (_, token, line) => {
+    const log = new KeptLog();
+    const say = ['/bin/sh', '-c', 'echo token $TOKEN_REFRESHER_TOKEN'];
+    const hooks = commandHooks(new Root().path, { change: null, 'login-needed': say }, log);
+    for (const name of [token, 'next']) hooks.tell({ event: 'login-needed', token: name, reason: '', command: '' });
+    await hooks.settled(60);
+    expect(log.text).toMatch(line);
+    expect(log.text).toMatch(/on-login-needed: token next/);
+  });
+
   it('with a quote that is not closed is a usage error', async () => {
     const { code, stderr } = await run(new Root().path, ['--once', '--on-change', 'notify "a']);
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/--on-change: .* quote/) });

@@ -321,7 +321,6 @@ describe('usage', () => {
     [['--root', '/nowhere/at/all'], {}, /--root.*\/nowhere\/at\/all/],
     [['--once=perhaps'], {}, /once/],
     [['--once'], { TOKEN_REFRESH_INTERVAL: 'x' }, /TOKEN_REFRESH_INTERVAL.*"x"/],
-    [['--once'], { LOG_LEVEL: 'loud' }, /LOG_LEVEL.*loud/i],
     [['--once'], { REGISTRY_URL: 'nothing' }, /REGISTRY_URL.*nothing/],
     [['token', 'nobody'], {}, /"nobody"/],
     [['token', 'atlassian-traker'], {}, /"atlassian-tracker"/],
@@ -339,8 +338,25 @@ describe('usage', () => {
     expect(touched).toEqual([]);
   });
 
-  it.each(['debug', 'Info', 'WARNING', 'eRRor'])('--log-level %s is one', async (level) => {
-    expect((await run(new Root().path, ['--once', '--log-level', level])).code).toBe(0);
+  it.each(['debug', 'Info', 'WARNING', 'eRRor', 'warn', 'Err', 'trace', 'critical'])(
+    '--log-level %s is one',
+    async (level) => {
+      expect((await run(new Root().path, ['--once', '--log-level', level])).code).toBe(0);
+    },
+  );
+
+  it('what the environment says to another program of its log ends no command', async () => {
+    const foreign = { LOG_LEVEL: 'loud', LOG_FORMAT: 'pretty', LOG_FILE: '/nowhere/at/all.log' };
+    const root = realShape(new Root());
+    for (const command of [['status'], ['token', 'readonly'], ['headers', 'tracker'], ['validate']]) {
+      const { stderr } = await run(root.path, command, foreign);
+      expect([command, stderr]).toEqual([command, expect.not.stringMatching(/LOG_|pretty|nowhere/)]);
+    }
+    expect((await run(root.path, ['--once'], foreign)).stderr).toMatch(/LOG_FILE: the folder of/);
+    await run(root.path, ['--once'], { ...foreign, LOG_FILE: '' });
+    const lines = root.text('token_refresher.log').split('\n');
+    expect(lines[0]).toMatch(/WARNING - START - LOG_LEVEL: "LOUD" is not one of .*; INFO is used$/);
+    expect(lines[1]).toMatch(/WARNING - START - LOG_FORMAT: "pretty" is not one of text, json; text is used$/);
   });
 
   it.each(['', 'run', 'render', 'validate', 'status', 'health', 'refresh', 'token', 'headers', 'stop'])(

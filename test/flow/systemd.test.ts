@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { systemdSupervisor } from '../../src/adapters/systemd.js';
 import { systemdUnit } from '../../src/ground/systemd-unit.js';
 import { FaultServer } from '../fixtures/fault-server.js';
 import { type Ended, run, start, until } from '../fixtures/program.js';
@@ -131,6 +132,12 @@ it('after exit 3 it is started again, as the instance that runs may end; after a
   const { stdout } = await run(new Root().path, ['systemd-unit']);
   expect(stdout).toMatch(/^Restart=on-failure$/m);
   expect(stdout).toMatch(/^RestartPreventExitStatus=2$/m);
+});
+
+it('a name that no argument can hold is no trouble for who tells systemd', async () => {
+  const supervisor = systemdSupervisor({ NOTIFY_SOCKET: '/nowhere', PATH: '/nowhere' });
+  supervisor.ran('look at: a\0b\nREADY=1 \ud800');
+  await expect(supervisor.stopping()).resolves.toBeUndefined();
 });
 
 describe.skipIf(!NOTIFY)('the daemon tells systemd', () => {

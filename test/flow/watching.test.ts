@@ -1,9 +1,10 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { appFor } from '../fixtures/app.js';
 import { byChance } from '../fixtures/chance.js';
-import { pause, SCRIPT, type Started, start, until } from '../fixtures/program.js';
+import { BARE, follow, pause, SCRIPT, type Started, start, until } from '../fixtures/program.js';
 import { define, egress, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
 
@@ -120,6 +121,43 @@ describe('a change is in the outputs long before the next cycle', () => {
     await until(() => keys(root) === 'b,c', 'a new file behind the link');
   });
 
+  it('links on the way that are turned', async () => {
+    const root = new Root();
+    for (const release of ['1', '2', '3']) {
+      root.write(`releases/${release}/servers/a.json`, { ...open('a'), auth_type: 'oauth', token: 'own' });
+      root.write(`releases/${release}/own.json`, { access_token: `of-${release}` });
+      root.write(`releases/${release}/servers/open.json`, open(`open-${release}`));
+    }
+    const turn = (release: string): void => {
+      root.remove('current.new');
+      symlinkSync(`releases/${release}`, root.full('current.new'));
+      renameSync(root.full('current.new'), root.full('deeper/current'));
+    };
+    root
+      .write('deeper/.keep', '')
+      .write('registry/.keep', '')
+      .write('.oauth-tokens/.keep', '')
+      .write('aside/.keep', '');
+    mkdirSync(root.full('links'));
+    symlinkSync('../deeper/../deeper', root.full('links/deeper'));
+    symlinkSync('../links/deeper/current/own.json', root.full('.oauth-tokens/own.json'));
+    symlinkSync('../links/deeper/current/servers', root.full('registry/servers'));
+    symlinkSync('../releases', root.full('deeper/releases'));
+    turn('1');
+    const { quiet } = await daemon(root);
+    const seen = (release: string) => () =>
+      keys(root) === `a,open-${release}` && root.text('.oauth-tokens/mcp.json').includes(`Bearer of-${release}`);
+    await until(seen('1'), 'the first release');
+    for (const release of ['2', '3', '1']) {
+      await quiet();
+      turn(release);
+      await until(seen(release), `release ${release}`);
+    }
+    await quiet();
+    root.write('releases/1/own.json', { access_token: 'of-1-again' });
+    await until(() => root.text('.oauth-tokens/mcp.json').includes('of-1-again'), 'a change behind the links');
+  });
+
   it.each([
     ['secrets/*.json', 'secrets/own.json'],
     ['deep/**/*.json', 'deep/er/own.json'],
@@ -162,6 +200,43 @@ describe('a change is in the outputs long before the next cycle', () => {
     await quiet();
     unlinkSync(root.full('.env'));
     await until(() => keys(root) === '', 'removed');
+  });
+});
+
+/** A system of one's own, whose limits are one's own as well. */
+const LIMITED = spawnSync('unshare', ['-Ur', 'sh', '-c', 'echo 0 > /proc/sys/user/max_inotify_watches']).status === 0;
+
+describe.skipIf(!LIMITED)('where the system watches nothing more', () => {
+  it.each([
+    ['max_inotify_watches', 'max_user_watches'],
+    ['max_inotify_instances', 'max_user_instances'],
+  ])('%s: it is said once, changes are seen all the same, and watching is taken up again', async (limit, setting) => {
+    const root = define(new Root(), 'a.json', open('a'));
+    // The limit is lifted when a line comes.
+    const script = `echo 0 > /proc/sys/user/${limit}; (read _; echo 1000 > /proc/sys/user/${limit}) <&3 & exec "$@"`;
+    const child = spawn('unshare', ['-Ur', 'sh', '-c', script, 'sh', process.execPath, SCRIPT], {
+      cwd: root.path,
+      env: BARE,
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    });
+    const { ended } = follow(child as never);
+    await until(() => keys(root) === 'a', 'the first outputs');
+    const warnings = (): string[] =>
+      log(root)
+        .split('\n')
+        .filter((line) => line.includes('cannot be watched'));
+    await until(() => warnings().length > 0, 'the warning');
+    for (const name of ['b', 'c']) {
+      define(root, 'a.json', open(name));
+      await until(() => keys(root) === name, `the change to ${name}`);
+    }
+    expect(warnings()).toEqual([expect.stringMatching(`WARNING - SCAN - .*raise fs.inotify.${setting}`)]);
+    (child.stdio[3] as Writable).write('\n');
+    await until(() => log(root).includes('INFO - SCAN - folders can be watched again'), 'watching');
+    define(root, 'd.json', open('d'));
+    await until(() => keys(root) === 'c,d', 'a change that is watched');
+    child.kill('SIGTERM');
+    expect((await ended).code).toBe(0);
   });
 });
 

@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path';
 import fastGlob from 'fast-glob';
 import { globBase } from '../../ground/glob.js';
 import { codeOf, type Files, fileError, type Listed } from '../../ports/files.js';
+import { decode } from './bytes.js';
 import { replace, reserve } from './replace.js';
 
 const TEMPORARY = /^\..*\.(\d+)\.[0-9a-f]+\.token-refresher\.tmp$/;
@@ -80,9 +81,10 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
         return dirname(path);
       }
     },
+    isLink: (path) => orNull(() => lstatSync(full(path), { throwIfNoEntry: false }))?.isSymbolicLink() === true,
     read(path) {
       try {
-        return readFileSync(full(path), 'utf8');
+        return decode(readFileSync(full(path)));
       } catch (error) {
         throw fileError(error, 'cannot be read');
       }

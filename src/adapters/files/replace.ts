@@ -18,6 +18,7 @@ import { chown, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { codeOf, FileError, fileError, folderError, type Reservation } from '../../ports/files.js';
+import { encode } from './bytes.js';
 
 /**
  * What may wait for the disk runs beside the main thread, on bare descriptors: the handles of fs/promises cost
@@ -63,14 +64,14 @@ async function swap(
   durable: boolean,
 ): Promise<void> {
   try {
-    await writeOver(temporary, Buffer.from(text), durable);
+    await writeOver(temporary, encode(text), durable);
     // Only root can give files away; then the file stays its owner's.
     if (before && process.getuid?.() === 0 && (before.uid || before.gid)) {
       await chown(temporary, before.uid, before.gid);
     }
     await renamed(temporary, target).catch(async (error: unknown) => {
       if (!NO_RENAME.has(codeOf(error))) throw error;
-      await writeOver(target, Buffer.from(text), durable);
+      await writeOver(target, encode(text), durable);
       await unlink(temporary).catch(() => undefined);
       inPlace();
     });

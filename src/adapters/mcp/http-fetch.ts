@@ -5,6 +5,8 @@ import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { codeOf } from '../../ports/files.js';
 import { type Fetch, Unreachable } from '../../ports/mcp.js';
+import { decodersFor, through } from '../http/content-codings.js';
+import { type BodyLimits, beginning, events, whole } from './body.js';
 
 /** Milliseconds. */
 const CONNECT_TIMEOUT = 5_000;
@@ -34,11 +36,14 @@ const AWAY = new Set([
   'EAI_AGAIN',
 ]);
 
+/** An answer is taken as it comes. */
+const UNHURRIED: BodyLimits = { most: 16 * 1024 * 1024, ready: async () => undefined };
+
 /**
  * `fetch` for a bridge. The platform's own gives up on an answer after five minutes, and does not tell whether a
  * request was sent; this one waits for the answer for as long as it takes.
  */
-export function httpFetch(): Fetch {
+export function httpFetch(limits: BodyLimits = UNHURRIED): Fetch {
   const agents = {
     'http:': new Agent({ keepAlive: true, timeout: IDLE }),
     'https:': new HttpsAgent({ keepAlive: true, timeout: IDLE }),
@@ -48,15 +53,17 @@ export function httpFetch(): Fetch {
     // One signal ends all requests of a session; Node warns of more than ten.
     if (init.signal) setMaxListeners(0, init.signal);
     for (let turns = 0; turns < NEWS; turns += 1) await turn();
-    return exchange(target, init, target.protocol === 'https:' ? agents['https:'] : agents['http:']);
+    return exchange(target, init, target.protocol === 'https:' ? agents['https:'] : agents['http:'], limits);
   };
 }
 
-function exchange(url: URL, init: RequestInit, agent: Agent): Promise<Response> {
+function exchange(url: URL, init: RequestInit, agent: Agent, limits: BodyLimits): Promise<Response> {
   const secure = url.protocol === 'https:';
   return new Promise((resolve, reject) => {
     const body = init.body === undefined || init.body === null ? null : String(init.body);
     const headers = Object.fromEntries(new Headers(init.headers));
+    // Whoever compresses a stream holds it back.
+    headers['accept-encoding'] ??= 'identity';
     if (body !== null) headers['content-length'] = String(Buffer.byteLength(body));
     const outgoing = (secure ? httpsRequest : httpRequest)(url, {
       method: init.method ?? 'GET',
@@ -82,30 +89,40 @@ function exchange(url: URL, init: RequestInit, agent: Agent): Promise<Response> 
       const code = codeOf(error);
       reject(unsent ? new Unreachable(`${url.host} cannot be reached (${code})`, AWAY.has(code)) : error);
     });
-    outgoing.once('response', (incoming) => resolve(responseOf(incoming)));
+    outgoing.once('response', (incoming) => {
+      // What cannot be read is the end of this exchange, not of the process.
+      try {
+        resolve(responseOf(incoming, limits));
+      } catch (error) {
+        reject(error);
+      }
+    });
     outgoing.end(body);
   });
 }
 
 /** As much of a Response as the SDK's transports ask for. The platform's own loads all of undici: 10 MB. */
-function responseOf(incoming: IncomingMessage): Response {
+function responseOf(incoming: IncomingMessage, limits: BodyLimits): Response {
   const headers = new Headers();
   for (const [name, value] of Object.entries(incoming.headers)) headers.set(name, String(value));
   const status = incoming.statusCode ?? 0;
+  // In a coding that nobody knows it may be plain all the same.
+  const decoded = through(incoming, decodersFor(incoming.headers['content-encoding']) ?? []);
   let stream: ReadableStream | undefined;
-  const read = async (): Promise<Buffer> => Buffer.concat(await incoming.toArray());
+  const read = (): Promise<Buffer> => whole(decoded, limits);
   const response = {
     status,
     statusText: incoming.statusMessage ?? '',
     ok: status >= 200 && status < 300,
     headers,
     get body() {
-      stream ??= Readable.toWeb(incoming) as ReadableStream;
+      stream ??= Readable.toWeb(Readable.from(events(decoded, limits), { objectMode: false })) as ReadableStream;
       return stream;
     },
     arrayBuffer: read,
-    text: async () => (await read()).toString('utf8'),
-    json: async () => JSON.parse((await read()).toString('utf8')),
+    // Asked for where there is no message in it.
+    text: () => beginning(decoded),
+    json: async () => JSON.parse((await read()).toString('utf8').replace(/^\uFEFF/, '')),
   };
   return response as unknown as Response;
 }

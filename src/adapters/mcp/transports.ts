@@ -4,9 +4,8 @@ import {
   SseError,
   StreamableHTTPClientTransport,
 } from '@modelcontextprotocol/client';
-import { StdioServerTransport } from '@modelcontextprotocol/server/stdio';
+import { createPace } from '../../ground/pace.js';
 import {
-  type ClientChannel,
   type Fetch,
   HttpFailure,
   type McpTransports,
@@ -15,42 +14,47 @@ import {
   type RemoteChannel,
 } from '../../ports/mcp.js';
 import { httpFetch } from './http-fetch.js';
+import { LARGEST_MESSAGE, stdioChannel, whenRead } from './stdio-channel.js';
 
-/** Bytes of one message from the client: the SDK's own limit of 10 MB is less than an image or two. */
-const MOST_BYTES = 512 * 1024 * 1024;
 /** A stream for the server's own messages is opened anew for as long as the session lives. */
 const RECONNECTION = {
-  initialReconnectionDelay: 500,
+  initialReconnectionDelay: 250,
   maxReconnectionDelay: 30_000,
   reconnectionDelayGrowFactor: 1.5,
   maxRetries: Number.POSITIVE_INFINITY,
 };
+/** Whatever a server asks for, and however soon its streams end; seconds. */
+const RECONNECTION_PACE = { first: 0.25, most: 30, healthy: 10 };
+const CLOCK = { monotonic: () => performance.now() / 1000, random: Math.random };
 /** For how long the server is told of the end, whether it listens or not; milliseconds. */
 const FAREWELL = 1000;
 
 /** The official SDK's transports; what they send is authorized by the fetch they are given. */
 export function sdkTransports(): McpTransports {
   return {
-    fetch: httpFetch(),
-    client: stdioChannel,
+    fetch: httpFetch({ most: LARGEST_MESSAGE, ready: whenRead(process.stdout) }),
+    client: () => stdioChannel(process.stdin, process.stdout),
     remote: (url, sse, fetch) => (sse ? sseChannel(url, fetch) : streamableChannel(url, fetch)),
   };
 }
 
-function stdioChannel(): ClientChannel {
-  const transport = new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: MOST_BYTES });
-  const channel: ClientChannel = {
-    start: () => transport.start(),
-    send: (message) => transport.send(message as Parameters<typeof transport.send>[0]),
-  };
-  transport.onmessage = (message) => channel.onmessage?.(message as Message);
-  transport.onclose = () => channel.onclose?.();
-  return channel;
-}
-
 function streamableChannel(url: URL, fetch: Fetch): RemoteChannel {
   const reconnection = { ...RECONNECTION };
-  const transport = new StreamableHTTPClientTransport(url, { fetch, reconnectionOptions: reconnection });
+  const pace = createPace(RECONNECTION_PACE, CLOCK);
+  /** Whether the server has a stream for its own messages: many have none, and not all say so with 405. */
+  let hasStream = false;
+  const transport = new StreamableHTTPClientTransport(url, {
+    async fetch(where, init) {
+      const response = await fetch(where, init);
+      if (init?.method === 'GET' && response.ok) hasStream = true;
+      return response;
+    },
+    reconnectionOptions: reconnection,
+    reconnectionScheduler(reconnect, delay) {
+      const timer = setTimeout(reconnect, pace.next(delay / 1000) * 1000);
+      return () => clearTimeout(timer);
+    },
+  });
   const channel: RemoteChannel = {
     start: () => transport.start(),
     async send(message, { signal, headers, onend }) {
@@ -83,7 +87,8 @@ function streamableChannel(url: URL, fetch: Fetch): RemoteChannel {
   transport.onmessage = (message) => channel.onmessage?.(message as Message);
   transport.onerror = (error) => {
     // The stream for the server's own messages; a request's failure is told to its sender as well.
-    if (error instanceof SdkHttpError && error.status === 404 && transport.sessionId) channel.onlost?.();
+    const isRefused = error instanceof SdkHttpError && error.status === 404;
+    if (isRefused && hasStream && transport.sessionId) channel.onlost?.();
   };
   return channel;
 }
@@ -95,7 +100,13 @@ function sseChannel(url: URL, fetch: Fetch): RemoteChannel {
   let open = false;
   const channel: RemoteChannel = {
     async start() {
-      await transport.start();
+      try {
+        await transport.start();
+      } catch (error) {
+        // Else it goes on trying by itself, at the pace that the server sets.
+        await transport.close();
+        throw error;
+      }
       open = true;
     },
     async send(message, { onend }) {
@@ -117,6 +128,8 @@ function sseChannel(url: URL, fetch: Fetch): RemoteChannel {
   };
   transport.onerror = (error) => {
     if (!open || !(error instanceof SseError)) return;
+    open = false;
+    void transport.close();
     for (const end of waiting.values()) end();
     waiting.clear();
     // Its stream is the session: a new one is another session.

@@ -183,6 +183,7 @@ export function sharedDocuments(link: RedisLink, cipher: Cipher, namespace: stri
     look,
     signature: (path) => look(path)?.signature ?? '',
     homeOf: (path) => dirname(path),
+    isLink: () => false,
     read(path) {
       const kept = copy.get(path);
       if (!kept) throw new FileError('ENOENT', 'cannot be read: it does not exist');
