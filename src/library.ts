@@ -135,7 +135,7 @@ export function getTokenManager(name: string, options: TokenManagerOptions = {})
       const app = await find();
       const { world, surveyed } = app.look();
       const { listings } = app.publisher.join(world);
-      const found = statusOf(null, world, surveyed, listings, []).tokens.find((one) => one.name === name);
+      const found = statusOf({ state: 'none' }, world, surveyed, listings, []).tokens.find((one) => one.name === name);
       if (!found) throw notFound(name, root);
       return found;
     },

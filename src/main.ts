@@ -52,7 +52,7 @@ async function main(argv: readonly string[]): Promise<number> {
   asked = nameOf(command);
   const root = rootOf(parsed.flags, process.env);
   const environment = dotenvEnvironment(diskFiles(root), process.env);
-  const running = command.asRunning && lockedInstance(root, systemClock).running() !== null;
+  const running = command.asRunning && lockedInstance(root, systemClock).running().state === 'running';
   const flags = running ? { ...readRunningFlags(root), ...parsed.flags } : parsed.flags;
   const settings = settingsOf(root, flags, environment.read());
   const isDaemon = nameOf(command) === 'run';

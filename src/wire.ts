@@ -1,14 +1,15 @@
 import { realpathSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { systemClock } from './adapters/clock.js';
 import { sha256 } from './adapters/digest.js';
 import { jsonDocuments } from './adapters/documents.js';
 import { diskFiles, lastingFiles } from './adapters/files/disk-files.js';
+import type { InPlace } from './adapters/files/replace.js';
 import { historyFiles } from './adapters/history-files.js';
 import { commandHooks } from './adapters/hooks.js';
 import { diskLinks } from './adapters/links.js';
+import { diskLocks } from './adapters/locks/disk-locks.js';
 import { lockedInstance } from './adapters/locks/instance.js';
-import { linkLocks } from './adapters/locks/link-locks.js';
 import { systemProcesses } from './adapters/locks/processes.js';
 import { registrationFiles } from './adapters/registrations.js';
 import { spentTokens } from './adapters/spent-tokens.js';
@@ -22,6 +23,7 @@ import type { App } from './daemon/app.js';
 import { createNotifier } from './daemon/notify.js';
 import { createReport } from './daemon/report.js';
 import { createTally } from './daemon/tally.js';
+import { rootFolder } from './disk/root-folder.js';
 import { DEFAULT_NAMESPACE } from './ground/board.js';
 import type { Problem } from './ground/problem.js';
 import type { Environment } from './ground/provider.js';
@@ -77,22 +79,20 @@ export async function wire(on: Foundations): Promise<App> {
   const { root } = settings;
   const clock = on.clock ?? systemClock;
   const writtenInPlace = new Set<string>();
-  const own = diskFiles(root, (path) => {
+  const folder = rootFolder(root);
+  const tellInPlace = (path: string, why: InPlace): void => {
     if (writtenInPlace.has(path)) return;
     writtenInPlace.add(path);
-    log.warning(
-      'CONFIG',
-      `${path}: cannot be replaced, being a mount of its own or protected by its folder, and is written in place; mount its folder instead`,
-      { file: path },
-    );
-  });
+    log.warning('CONFIG', `${path}: ${IN_PLACE[why]}`, { file: path });
+  };
+  const own = diskFiles(root, tellInPlace, folder);
   // In a checkout the package's files are the root's own, and may change.
   const packaged = samePlace(root, on.packageRoot) ? null : lastingFiles(diskFiles(on.packageRoot));
   const shipped = packaged ?? own;
   const documents = await jsonDocuments(own);
   const templates = handlebarsTemplates(own, shipped, packaged, settings.delivery);
   const shared = await connectShare(on, clock, own, documents);
-  const locks = shared?.locks ?? linkLocks(join(root, '.oauth-tokens', '.locks'), clock, sha256);
+  const locks = shared?.locks ?? diskLocks(root, clock, sha256, folder);
   // Where tokens are, and what is remembered of them: on this disk, or shared by several machines.
   const kept = shared?.documents ?? own;
   const backups = tokenBackups(
@@ -189,7 +189,7 @@ export async function wire(on: Foundations): Promise<App> {
     publisher,
     refresher,
     inFlight,
-    instance: lockedInstance(root, clock),
+    instance: lockedInstance(root, clock, folder),
     loop: {
       loader,
       intake: createIntake(loader, imports, takeIn, followForeign),
@@ -200,6 +200,7 @@ export async function wire(on: Foundations): Promise<App> {
       alarm,
       clock,
       interval: settings.interval,
+      mayWrite: async () => folder.isHere(),
       follow: (world) => watcher?.follow(watched(world).map((path) => resolve(root, path))),
       report: createReport(log, clock, settings.interval),
     },
@@ -258,6 +259,7 @@ export async function wire(on: Foundations): Promise<App> {
         '.token-refresher/attempts',
         '.token-refresher/tokens',
         '.token-refresher/spent',
+        ...listTokenFiles(onDisk).map(({ path }) => own.homeOf(path)),
       ]);
       void spent.forget(clock.now());
     },
@@ -300,6 +302,13 @@ async function connectShare(
   const { share } = await import('./share.js');
   return share({ redis, keys: sharedKeys, clock, log, files, formats, lasting: watch !== undefined });
 }
+
+/** What is said, once, of a file that is written in place. */
+const IN_PLACE: Readonly<Record<InPlace, string>> = {
+  refused:
+    'cannot be replaced, being a mount of its own or protected by its folder, and is written in place; mount its folder instead',
+  'hard links': 'has several names (hard links) and is written in place, so that it stays one file',
+};
 
 /** Most runs find nothing due: what speaks HTTP is loaded when something is. */
 const lazyEndpoint: TokenEndpoint = {

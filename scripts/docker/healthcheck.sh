@@ -9,8 +9,7 @@ case $line in
   *) exit 1 ;;
 esac
 # A living daemon renews its lock every few seconds.
-lock=$TOKEN_REFRESHER_ROOT/.token-refresher/instance.lock
-if [ -z "$(find "$lock" -mmin -2)" ]; then
+if [ -z "$(find "$TOKEN_REFRESHER_ROOT/.token-refresher/" -name 'instance.*.lock' -mmin -2)" ]; then
   echo "the daemon hangs: it has not renewed its lock for two minutes"
   exit 1
 fi

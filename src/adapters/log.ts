@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type Level, pino } from 'pino';
+import { giveFile, ownerIn } from '../disk/ownership.js';
 import type { LogKind, LogLevel, LogOptions, LogSubject, LogWriter } from '../ports/log.js';
 
 const LEVELS: Readonly<Record<LogLevel, Level>> = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error' };
@@ -88,6 +90,8 @@ function rotatingFile(path: string, maxSize: number, maxFiles: number): LogFile 
       const found = fstatSync(descriptor);
       size = found.size;
       rotates = found.isFile();
+      // Else the owner's own program could not write it after a `sudo`.
+      if (rotates && size === 0) giveFile(descriptor, ownerIn(dirname(path)));
     } catch {
       descriptor = null;
     }

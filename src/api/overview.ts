@@ -1,7 +1,7 @@
 import { statusOf } from '../daemon/status.js';
 import type { Listing } from '../ground/entry.js';
 import type { State } from '../ground/plan.js';
-import type { Running } from '../ports/instance.js';
+import type { Presence } from '../ports/instance.js';
 import type { Surveyed } from '../work/survey.js';
 import { type PageQuery, pageOf } from './page-of.js';
 import type { View } from './view.js';
@@ -11,7 +11,7 @@ export interface OverviewQuery extends PageQuery {
 }
 
 export interface OverviewParts {
-  readonly running: Running | null;
+  readonly running: Presence;
   readonly view: Pick<View, 'world' | 'surveyed'>;
   readonly listings: readonly Listing[];
   readonly serverOf: ReadonlyMap<string, string>;

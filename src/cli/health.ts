@@ -7,7 +7,7 @@ const EXIT_CODES = { OK: 0, WARNING: 1, CRITICAL: 2, UNKNOWN: 3 } as const;
 /** One line and an exit code, as the Monitoring Plugins Development Guidelines want them. */
 export async function health({ app, flags, terminal }: Context): Promise<number> {
   try {
-    const { level, line } = healthOf(snapshot(app), app.clock.now());
+    const { level, line } = healthOf(snapshot(app, await app.instance.observe()), app.clock.now());
     terminal.print(flags.json === true ? JSON.stringify({ status: level, message: line }) : line);
     return EXIT_CODES[level];
   } catch (error) {

@@ -41,7 +41,8 @@ export async function login({ app, flags, words, terminal, signal }: Context): P
       return 1;
     }
     if (!renewable) terminal.complain('It came without a refresh token: when it has expired, log in again.');
-    else if (!app.instance.running()) terminal.complain('Nothing keeps it fresh yet: start token-refresher.');
+    else if (app.instance.running().state === 'none')
+      terminal.complain('Nothing keeps it fresh yet: start token-refresher.');
     return 0;
   } catch (error) {
     if (!(error instanceof LoginError)) throw error;

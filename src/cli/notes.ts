@@ -1,16 +1,19 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolderIn, writeFileIn } from '../disk/ownership.js';
+
+const FOLDER = '.token-refresher';
 
 /**
  * Small files in `.token-refresher/` by which the daemon tells other processes about itself. Whole at any moment,
  * but not worth an fsync; and a disk that refuses them is no reason to stop.
  */
 export function writeNote(root: string, name: string, note: object): void {
-  const folder = join(root, '.token-refresher');
+  const folder = join(root, FOLDER);
   const temporary = join(folder, `.${name}.${process.pid}.0.token-refresher.tmp`);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    writeFileSync(temporary, `${JSON.stringify(note)}\n`, { mode: 0o600 });
+    makeFolderIn(root, FOLDER);
+    writeFileIn(root, temporary, `${JSON.stringify(note)}\n`);
     renameSync(temporary, join(folder, name));
   } catch {
     // Whoever looks for it does without.
@@ -20,12 +23,12 @@ export function writeNote(root: string, name: string, note: object): void {
 /** Null when there is none, or no good one. */
 export function readNote(root: string, name: string): unknown {
   try {
-    return JSON.parse(readFileSync(join(root, '.token-refresher', name), 'utf8'));
+    return JSON.parse(readFileSync(join(root, FOLDER, name), 'utf8'));
   } catch {
     return null;
   }
 }
 
 export function removeNote(root: string, name: string): void {
-  rmSync(join(root, '.token-refresher', name), { force: true });
+  rmSync(join(root, FOLDER, name), { force: true });
 }

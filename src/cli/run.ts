@@ -6,10 +6,12 @@ import { DEFAULT_NAMESPACE } from '../ground/board.js';
 import { problemLine } from '../ground/problem.js';
 import { isRecipe } from '../ground/recipe.js';
 import type { Settings } from '../ground/settings.js';
+import type { Presence } from '../ports/instance.js';
 import type { Publication } from '../ports/publication.js';
 import type { Context } from './command.js';
 import { rememberServers } from './definitions.js';
 import { dryRun } from './dry-run.js';
+import { guardInstance } from './guard-instance.js';
 import { noteCycle } from './last-cycle.js';
 import { forgetFlags, rememberFlags } from './running-flags.js';
 
@@ -28,18 +30,38 @@ export async function run(context: Context): Promise<number> {
   const { app, flags, signal, terminal } = context;
   if (flags['dry-run'] === true) return dryRun(context);
   const { instance, log, loop, settings } = app;
-  if (flags.replace === true && !(await instance.stop(STOP_PATIENCE))) {
-    terminal.complain(`the running instance (PID ${instance.running()?.pid}) did not stop within ${STOP_PATIENCE} s`);
-    return 1;
+  if (flags.replace === true) {
+    const stopped = await instance.stop(STOP_PATIENCE);
+    if (stopped.outcome === 'failed') {
+      terminal.complain(stopped.reason);
+      return 1;
+    }
   }
-  const claim = await instance.claim();
-  if (!claim) {
-    const pid = instance.running()?.pid;
+  const claim = await instance.claim(signal, ({ pid }) => {
     terminal.complain(
-      `another instance is running here${pid === undefined ? '' : ` (PID ${pid})`}; --replace takes over from it, "token-refresher stop" ends it`,
+      `PID ${pid} of another machine or container holds the lock here; waiting until it shows no sign of life for 40 s`,
     );
+  });
+  if (!claim) {
+    if (signal.aborted) return 0;
+    terminal.complain(alreadyRunning(instance.running()));
     return 3;
   }
+  const lost = new AbortController();
+  const ending = AbortSignal.any([signal, lost.signal]);
+  const guard =
+    flags.once === true
+      ? null
+      : guardInstance(claim, log, {
+          regained() {
+            rememberFlags(settings.root, flags);
+            loop.alarm.ring('change');
+          },
+          taken() {
+            app.inFlight.stop();
+            lost.abort();
+          },
+        });
   let served: Served | null = null;
   let publication: Publication | null = null;
   let heard: Promise<void> | null = null;
@@ -60,7 +82,7 @@ export async function run(context: Context): Promise<number> {
     if (served) log.info('API', `listening at ${served.where}`);
     rememberFlags(settings.root, flags);
     // At once, not after what is in flight.
-    signal.addEventListener('abort', stopping, { once: true });
+    ending.addEventListener('abort', stopping, { once: true });
     const report = (cycle: Cycle): void => {
       loop.report(cycle);
       app.notify(cycle);
@@ -70,20 +92,31 @@ export async function run(context: Context): Promise<number> {
       publication?.publish(publishedTokens(cycle.surveyed, namespaceOf(settings), app.clock.now()));
       if (cycle.cause === 'start') rememberServers(settings.root, context.build, app.loader.serverMemory());
     };
-    await runLoop({ ...loop, report }, signal, flags.force === true);
-    return 0;
+    const mayWrite = guard ? guard.confirm : loop.mayWrite;
+    await runLoop({ ...loop, report, mayWrite }, ending, flags.force === true);
+    return lost.signal.aborted ? 3 : 0;
   } finally {
     if (flags.once !== true) stopping();
     await served?.close();
     publication?.close();
     await app.hooks.settled(HOOK_PATIENCE);
     await app.close();
-    if (flags.once !== true) forgetFlags(settings.root);
+    guard?.stop();
+    if (flags.once !== true && !lost.signal.aborted) forgetFlags(settings.root);
     await claim.release();
     // Whoever tells systemd is a process of the unit, and would be killed with it.
     await heard;
     log.info('STOP', 'stopped');
   }
+}
+
+function alreadyRunning(presence: Presence): string {
+  const pid = presence.state === 'running' ? ` (PID ${presence.pid})` : '';
+  const remedy =
+    presence.state === 'running' && !presence.here
+      ? 'it is of another machine or container; stop it there'
+      : '--replace takes over from it, "token-refresher stop" ends it';
+  return `another instance is running here${pid}; ${remedy}`;
 }
 
 async function once({ app, flags, terminal, build }: Context): Promise<number> {

@@ -196,7 +196,8 @@ async function keep(context: Context, target: LoginTarget, pasted: Pasted): Prom
 
 function sayWhatIsNext({ app, terminal }: Context): void {
   const running = app.instance.running();
-  if (running) terminal.complain(`The running instance (PID ${running.pid}) takes them up within a second.`);
+  if (running.state === 'running')
+    terminal.complain(`The running instance (PID ${running.pid}) takes them up within a second.`);
   else
     terminal.complain(
       'Next: token-refresher keeps them fresh and renders the configs; start it, or run: token-refresher render',

@@ -22,8 +22,7 @@ export function statusLines(
   terminal: Terminal,
 ): string[] {
   const lines: string[] = [];
-  const since = instance.since === null ? '' : `, started ${relative(instance.since - now)}`;
-  lines.push(instance.running ? `running, PID ${instance.pid}${since}` : 'not running; start it with: token-refresher');
+  lines.push(instanceLine(instance, now));
   if (tokens.length > 0) lines.push('', ...tokenTable(tokens, now, terminal));
   const notes = tokens.flatMap((token) => noteOf(token, now));
   if (notes.length > 0) lines.push('', ...notes);
@@ -38,6 +37,12 @@ export function statusLines(
     lines.push('', 'problems:', ...problems.map((one) => `  ${problemLine({ ...one, severity: 'error' })}`));
   }
   return lines.flatMap((line) => wrap(line, terminal.columns));
+}
+
+function instanceLine({ running, pid, since, reason }: Status['instance'], now: number): string {
+  if (running === null) return `it is unknown whether an instance is running: ${reason}`;
+  if (!running) return 'not running; start it with: token-refresher';
+  return `running, PID ${pid}${since === null ? '' : `, started ${relative(since - now)}`}`;
 }
 
 function tokenTable(tokens: readonly TokenStatus[], now: number, { columns, color }: Terminal): string[] {

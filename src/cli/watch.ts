@@ -63,7 +63,11 @@ const BAR = 10;
 /** One picture of the whole, no larger than the screen. */
 export function frame(status: Status, root: string, now: number, { columns, rows, color }: Size): string[] {
   const { instance, tokens, servers, problems } = status;
-  const running = instance.running ? `running, PID ${instance.pid}` : 'not running';
+  const running = instance.running
+    ? `running, PID ${instance.pid}`
+    : instance.running === null
+      ? `unknown: ${instance.reason}`
+      : 'not running';
   const sorted = [...tokens].sort((a, b) => rank(a) - rank(b) || (a.expires_at ?? now) - (b.expires_at ?? now));
   const width = Math.max(5, ...sorted.map(({ name }) => name.length));
   // All columns but the first are as wide as their widest content can be.

@@ -18,6 +18,8 @@ export interface LoopParts {
   readonly clock: Clock;
   /** Seconds. */
   readonly interval: number;
+  /** False while nothing may be written: the root was moved away, or unmounted. */
+  readonly mayWrite: () => Promise<boolean>;
   /** Watches folders that have appeared. */
   readonly follow: (world: World | null) => void;
   readonly report: (cycle: Cycle) => void;
@@ -36,6 +38,8 @@ export interface Cycle {
   readonly rendering: number;
 }
 
+/** How often a root that is away is looked for; seconds. */
+const LOOK_FOR_ROOT = 1;
 /** Sleep is taken in slices, each of which finds out whether the clock was set or the machine asleep. */
 const SLICE = 5;
 const CLOCK_JUMP = 2;
@@ -44,10 +48,15 @@ const JUST_BOOTED = 300;
 
 /** THE loop: events only wake it; a scan of the world decides. */
 export async function runLoop(parts: LoopParts, signal: AbortSignal, force: boolean): Promise<void> {
-  const { loader, intake, survey, refresher, publisher, clock, follow, report } = parts;
+  const { loader, intake, survey, refresher, publisher, clock, mayWrite, follow, report } = parts;
   let cause: Cycle['cause'] = 'start';
   let before: World | null = null;
   while (!signal.aborted) {
+    if (!(await mayWrite())) {
+      // What is there instead is nobody's wish: an empty folder is no reason to empty the configs.
+      cause = (await parts.alarm.wait(LOOK_FOR_ROOT, signal)) ?? 'change';
+      continue;
+    }
     const began = clock.monotonic();
     // Before the look, so that nothing changes unseen between the two.
     follow(before);
@@ -66,7 +75,7 @@ export async function runLoop(parts: LoopParts, signal: AbortSignal, force: bool
   }
   refresher.stop();
   await refresher.settled();
-  await publisher.publish(loader.load(clock.monotonic()));
+  if (await mayWrite()) await publisher.publish(loader.load(clock.monotonic()));
 }
 
 async function sleepUntilNext(

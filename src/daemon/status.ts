@@ -3,7 +3,7 @@ import type { StatusReport } from '../ground/file-types.js';
 import type { State } from '../ground/plan.js';
 import { type Problem, problem } from '../ground/problem.js';
 import { isRecipe } from '../ground/recipe.js';
-import type { Running } from '../ports/instance.js';
+import type { Presence } from '../ports/instance.js';
 import type { World } from '../work/load.js';
 import { loginOf } from '../work/refresh-log.js';
 import type { Surveyed } from '../work/survey.js';
@@ -13,7 +13,7 @@ export type TokenStatus = Status['tokens'][number];
 
 /** A snapshot for those who look on. Pure. */
 export function statusOf(
-  running: Running | null,
+  presence: Presence,
   world: World,
   surveyed: readonly Surveyed[],
   listings: readonly Listing[],
@@ -21,7 +21,7 @@ export function statusOf(
 ): Status {
   const serverOf = serversByToken(listings);
   return {
-    instance: { running: running !== null, pid: running?.pid ?? null, since: running?.since ?? null },
+    instance: instanceStatus(presence),
     tokens: surveyed.map((one) => tokenStatus(one, serverOf.get(one.token.name))),
     servers: listings.map(({ key, file, entry, reason }) => ({
       key,
@@ -34,6 +34,12 @@ export function statusOf(
     }),
     problems: [...world.problems, ...problems].map(({ file, pointer, message }) => ({ file, pointer, message })),
   };
+}
+
+function instanceStatus(presence: Presence): Status['instance'] {
+  if (presence.state === 'running') return { running: true, pid: presence.pid, since: presence.since };
+  if (presence.state === 'none') return { running: false, pid: null, since: null };
+  return { running: null, pid: null, since: null, reason: presence.reason };
 }
 
 /** The server that each token is for. */
@@ -97,10 +103,11 @@ export function missingProblems(surveyed: readonly Surveyed[]): Problem[] {
   });
 }
 
-export type Health = { readonly level: 'OK' | 'WARNING' | 'CRITICAL'; readonly line: string };
+export type Health = { readonly level: 'OK' | 'WARNING' | 'CRITICAL' | 'UNKNOWN'; readonly line: string };
 
 /** As a monitoring plugin tells it. */
 export function healthOf({ instance, tokens }: Status, now: number): Health {
+  if (instance.running === null) return { level: 'UNKNOWN', line: `UNKNOWN - ${instance.reason}` };
   const named = (states: readonly State[]): string[] =>
     tokens.filter(({ state }) => states.includes(state)).map(({ name }) => name);
   const expired = tokens.filter(({ expires_at }) => expires_at !== null && expires_at <= now).map(({ name }) => name);

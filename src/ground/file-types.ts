@@ -270,7 +270,11 @@ export interface TokenBackupFile {
  */
 export interface StatusReport {
   instance: {
-    running: boolean;
+    /**
+     * null where it cannot be told: reason says why
+     */
+    running: boolean | null;
+    reason?: string;
     pid: number | null;
     since: number | null;
   };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/adapters/clock.js';
 import { sha256 } from '../../src/adapters/digest.js';
-import { linkLocks } from '../../src/adapters/locks/link-locks.js';
+import { diskLocks } from '../../src/adapters/locks/disk-locks.js';
 import { sharedLocks } from '../../src/adapters/redis/shared-locks.js';
 import { placeKey } from '../../src/ground/file-name.js';
 import type { Clock } from '../../src/ports/clock.js';
@@ -19,7 +19,7 @@ type Open = () => Promise<() => Promise<Locks>>;
 
 const onDisk: Open = async () => {
   const root = new Root();
-  return async () => linkLocks(root.full('.locks'), systemClock, sha256);
+  return async () => diskLocks(root.path, systemClock, sha256);
 };
 
 interface Told {
@@ -46,7 +46,7 @@ async function taken(locks: Locks): Promise<Lock> {
 }
 
 describe.each([
-  ['links on disk', onDisk, true],
+  ['lock files on disk', onDisk, true],
   ['leases in Redis', inRedis, REDIS],
 ] as const)('%s', (name, open, isThere) => {
   describe.skipIf(!isThere)(isThere ? 'keep locks' : `redis-server is not installed: ${name} are not tried`, () => {
@@ -55,6 +55,7 @@ describe.each([
       const [mine, theirs] = [await keeper(), await keeper()];
       const lock = await taken(mine);
       expect(lock.lost).toBe(false);
+      expect(await lock.isStillHeld()).toBe(true);
       expect(await theirs.acquire(PLACE, 0.2)).toBe(null);
       expect(await mine.acquire(PLACE, 0.2)).toBe(null);
       const waiting = taken(theirs);

@@ -4,7 +4,7 @@ import { systemClock } from '../../src/adapters/clock.js';
 import { sha256 } from '../../src/adapters/digest.js';
 import { jsonDocuments } from '../../src/adapters/documents.js';
 import { diskFiles } from '../../src/adapters/files/disk-files.js';
-import { linkLocks } from '../../src/adapters/locks/link-locks.js';
+import { diskLocks } from '../../src/adapters/locks/disk-locks.js';
 import { createCipher } from '../../src/adapters/redis/cipher.js';
 import { sharedDocuments } from '../../src/adapters/redis/shared-documents.js';
 import { tokenFiles } from '../../src/adapters/token-files.js';
@@ -32,7 +32,7 @@ interface Kept {
 }
 
 async function storeOver(files: Files, root: Root): Promise<TokenStore> {
-  const locks = linkLocks(root.full('.locks'), systemClock, sha256);
+  const locks = diskLocks(root.path, systemClock, sha256);
   return tokenFiles(files, await jsonDocuments(diskFiles(root.path)), locks, isSpent);
 }
 

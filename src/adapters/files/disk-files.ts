@@ -7,26 +7,35 @@ import {
   realpathSync,
   type Stats,
   statSync,
-  unlinkSync,
 } from 'node:fs';
 import { unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import fastGlob from 'fast-glob';
+import { rootFolder } from '../../disk/root-folder.js';
 import { globBase } from '../../ground/glob.js';
 import { codeOf, type Files, fileError, type Listed } from '../../ports/files.js';
 import { decode } from './bytes.js';
-import { replace, reserve } from './replace.js';
+import { discard, type InPlace, replace, reserve, temporaryOf } from './replace.js';
 
-const TEMPORARY = /^\..*\.(\d+)\.[0-9a-f]+\.token-refresher\.tmp$/;
 const SETTLED_MS = 1000;
 const LEFT_OVER_AFTER = 10 * 60_000;
 
 /**
  * Files below a folder on this machine's disk. A file that cannot be replaced is written in place, and `inPlace`
- * told: a power cut at that moment could then damage it.
+ * told. Nothing is written while the folder is away.
  */
-export function diskFiles(folder: string, inPlace: (path: string) => void = () => undefined): Files {
+export function diskFiles(
+  folder: string,
+  inPlace: (path: string, why: InPlace) => void = () => undefined,
+  root = rootFolder(folder),
+): Files {
   const full = (path: string): string => join(folder, path);
+  const replaced = (path: string) => ({
+    path: full(path),
+    base: folder,
+    root,
+    inPlace: (why: InPlace) => inPlace(path, why),
+  });
   const names = new Map<string, { readonly signature: string; readonly paths: readonly string[] }>();
   /** What patterns match. The names in a folder change only with the folder itself, unless a pattern goes deeper. */
   const namesOf = (patterns: readonly string[], bases: readonly string[]): readonly string[] => {
@@ -47,7 +56,7 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
       const signature = folderSignature(full(path));
       const before = folders.get(path);
       if (before?.signature === signature) return before.names;
-      const found = namesIn(full(path)).filter((name) => !TEMPORARY.test(name));
+      const found = namesIn(full(path)).filter((name) => temporaryOf(name) === null);
       const isSame =
         before?.names.length === found.length && found.every((name, index) => before.names[index] === name);
       const names = before && isSame ? before.names : found;
@@ -89,9 +98,9 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
         throw fileError(error, 'cannot be read');
       }
     },
-    write: (path, text) => replace(full(path), text, true, () => inPlace(path)),
-    put: (path, text) => replace(full(path), text, false, () => inPlace(path)),
-    reserve: (path, bytes) => reserve(full(path), bytes, () => inPlace(path)),
+    write: async (path, text) => replace(replaced(path), text, true),
+    put: async (path, text) => replace(replaced(path), text, false),
+    reserve: async (path, bytes) => reserve(replaced(path), bytes),
     async remove(path) {
       // Of a link both: what it leads to would be found by its other name.
       for (const one of [realPath(full(path)), full(path)]) {
@@ -101,7 +110,7 @@ export function diskFiles(folder: string, inPlace: (path: string) => void = () =
       }
     },
     sweep(folders) {
-      for (const path of folders) sweep(full(path));
+      for (const path of new Set(folders.map((one) => resolve(folder, one)))) sweep(path);
     },
   };
   return files;
@@ -179,16 +188,13 @@ function orNull(look: () => Stats | undefined): Stats | null {
 
 function sweep(folder: string): void {
   for (const name of namesIn(folder)) {
-    const pid = TEMPORARY.exec(name)?.[1];
-    if (pid === undefined) continue;
+    const temporary = temporaryOf(name);
+    if (!temporary) continue;
+    const { target, pid } = temporary;
     const path = join(folder, name);
-    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
-    if (age < LEFT_OVER_AFTER && Number(pid) !== process.pid && isRunning(Number(pid))) continue;
-    try {
-      unlinkSync(path);
-    } catch {
-      // Gone already, or not ours to remove: it does no harm.
-    }
+    const age = Date.now() - (orNull(() => statSync(path))?.mtimeMs ?? 0);
+    if (age < LEFT_OVER_AFTER && pid !== process.pid && isRunning(pid)) continue;
+    discard(path, join(folder, target));
   }
 }
 

@@ -4,21 +4,26 @@ import {
   constants,
   existsSync,
   fsync,
+  fsyncSync,
   ftruncateSync,
-  mkdirSync,
   open,
-  readlinkSync,
-  realpathSync,
+  openSync,
+  readFileSync,
   rename,
   type Stats,
   statSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { chown, unlink } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { unlink } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { promisify } from 'node:util';
+import { type ParseError, parse } from 'jsonc-parser';
+import { giveFile, makeFolderIn, nearestFolder, type Owner, ownerAfter } from '../../disk/ownership.js';
+import { realTarget } from '../../disk/real-target.js';
+import type { RootFolder } from '../../disk/root-folder.js';
 import { codeOf, FileError, fileError, folderError, type Reservation } from '../../ports/files.js';
-import { encode } from './bytes.js';
+import { decode, encode } from './bytes.js';
 
 /**
  * What may wait for the disk runs beside the main thread, on bare descriptors: the handles of fs/promises cost
@@ -34,59 +39,92 @@ const renamed = promisify(rename);
  */
 const NO_RENAME = new Set(['EBUSY', 'EXDEV', 'EPERM', 'EACCES']);
 
-/** A file that is to be replaced, and the temporary one beside it that will take its place. */
+/** Why a file is written in place. */
+export type InPlace = 'refused' | 'hard links';
+
+/** A file that is to be replaced, in which folder of ours, and who is told when it has to be written in place. */
+export interface Replaced {
+  /** Absolute. */
+  readonly path: string;
+  readonly base: string;
+  readonly root: RootFolder;
+  readonly inPlace: (why: InPlace) => void;
+}
+
+/** The temporary file beside it that will take its place. */
 interface Replacement {
   readonly target: string;
   readonly temporary: string;
   readonly before: Stats | null;
-  readonly inPlace: () => void;
+  /** Whose it becomes; null where that goes without saying. */
+  readonly owner: Owner | null;
+  readonly inPlace: (why: InPlace) => void;
 }
 
-function prepare(path: string, inPlace: () => void): Replacement {
+const SUFFIX = '.token-refresher.tmp';
+const TEMPORARY = /^\.(.*)\.(\d+)\.[0-9a-f]+\.token-refresher\.tmp$/;
+
+/** What a temporary file is for, and which process has made it; null for any other file. */
+export function temporaryOf(name: string): { readonly target: string; readonly pid: number } | null {
+  const [, target, pid] = TEMPORARY.exec(name) ?? [];
+  return target === undefined ? null : { target, pid: Number(pid) };
+}
+
+function prepare({ path, base, root, inPlace }: Replaced): Replacement {
+  root.require();
   const target = realTarget(path);
+  const folder = dirname(target);
   const unique = `${process.pid}.${randomBytes(4).toString('hex')}`;
-  const temporary = join(dirname(target), `.${basename(target)}.${unique}.token-refresher.tmp`);
+  const temporary = join(folder, `.${basename(target)}.${unique}${SUFFIX}`);
   const before = statOf(target);
   if (before && !before.isFile()) throw new FileError('EEXIST', 'cannot be written: it is not a regular file');
-  if (!before && target === path && !existsSync(dirname(target))) {
+  if (!before && target === path && !existsSync(folder)) {
     try {
-      mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+      // Only a root that never was there is made as well.
+      const from = existsSync(base) ? base : nearestFolder(base);
+      makeFolderIn(from, relative(from, folder));
     } catch (error) {
       throw folderError(error, 'cannot be written');
     }
   }
-  return { target, temporary, before, inPlace };
+  return { target, temporary, before, owner: ownerAfter(before, isWithin(target, base) ? base : folder), inPlace };
 }
 
 async function swap(
-  { target, temporary, before, inPlace }: Replacement,
+  { target, temporary, before, owner, inPlace }: Replacement,
   text: string,
   durable: boolean,
 ): Promise<void> {
+  const content = encode(text);
+  /** The whole content stays beside it until it is there: a process may die, and a machine, in the middle of this. */
+  const overwrite = async (why: InPlace): Promise<void> => {
+    if (!durable) await writeOver(temporary, content, true, owner);
+    await writeOver(target, content, true, null);
+    await unlink(temporary).catch(() => undefined);
+    inPlace(why);
+  };
   try {
-    await writeOver(temporary, encode(text), durable);
-    // Only root can give files away; then the file stays its owner's.
-    if (before && process.getuid?.() === 0 && (before.uid || before.gid)) {
-      await chown(temporary, before.uid, before.gid);
+    await writeOver(temporary, content, durable, owner);
+    // Whoever has the file by another name is to see what becomes of it.
+    if (before && before.nlink > 1) await overwrite('hard links');
+    else {
+      await renamed(temporary, target).catch(async (error: unknown) => {
+        if (!NO_RENAME.has(codeOf(error))) throw error;
+        await overwrite('refused');
+      });
     }
-    await renamed(temporary, target).catch(async (error: unknown) => {
-      if (!NO_RENAME.has(codeOf(error))) throw error;
-      await writeOver(target, encode(text), durable);
-      await unlink(temporary).catch(() => undefined);
-      inPlace();
-    });
     if (durable) await syncFolder(dirname(target));
   } catch (error) {
     throw fileError(error, 'cannot be written');
   }
 }
 
-export async function replace(path: string, text: string, durable: boolean, inPlace: () => void): Promise<void> {
-  const replacement = prepare(path, inPlace);
+export async function replace(replaced: Replaced, text: string, durable: boolean): Promise<void> {
+  const replacement = prepare(replaced);
   try {
     await swap(replacement, text, durable);
   } catch (error) {
-    await unlink(replacement.temporary).catch(() => undefined);
+    discard(replacement.temporary, replacement.target);
     throw error;
   }
 }
@@ -95,12 +133,12 @@ export async function replace(path: string, text: string, durable: boolean, inPl
  * The temporary file, filled with as many bytes as may be needed and on disk: what a full disk, a quota or a
  * read-only mount has to say, it says here, before anything is spent.
  */
-export async function reserve(path: string, bytes: number, inPlace: () => void): Promise<Reservation> {
-  const replacement = prepare(path, inPlace);
-  const { temporary, before } = replacement;
-  const release = (): Promise<void> => unlink(temporary).catch(() => undefined);
+export async function reserve(replaced: Replaced, bytes: number): Promise<Reservation> {
+  const replacement = prepare(replaced);
+  const { target, temporary, before, owner } = replacement;
+  const release = async (): Promise<void> => discard(temporary, target);
   try {
-    await writeOver(temporary, Buffer.alloc((before?.size ?? 0) + bytes, ' '), true);
+    await writeOver(temporary, Buffer.alloc((before?.size ?? 0) + bytes, ' '), true, owner);
   } catch (error) {
     await release();
     throw fileError(error, 'cannot be written');
@@ -108,10 +146,51 @@ export async function reserve(path: string, bytes: number, inPlace: () => void):
   return { fill: (text) => swap(replacement, text, true), release };
 }
 
-/** Over what is there already, so that the blocks a reservation holds are used and not looked for anew. */
-async function writeOver(path: string, content: Buffer, durable: boolean): Promise<void> {
-  const file = await opened(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+/** A write in place follows the temporary file so soon; a file that became broken later is somebody else's doing. */
+const IN_PLACE_WITHIN_MS = 60_000;
+
+/**
+ * Removes a temporary file that is not needed any more. Where its target is broken, a write in place has been ended in
+ * the middle, and this is the only whole copy: it is put there. It stays where that is not possible.
+ */
+export function discard(temporary: string, target: string): void {
   try {
+    if (isTorn(target, temporary)) overwriteSync(target, readFileSync(temporary));
+    unlinkSync(temporary);
+  } catch {
+    // Gone already, or not ours to remove: it does no harm.
+  }
+}
+
+function isTorn(target: string, temporary: string): boolean {
+  const [written, begun] = [statOf(target), statOf(temporary)];
+  if (!written?.isFile() || !begun || written.mtimeMs - begun.mtimeMs > IN_PLACE_WITHIN_MS) return false;
+  return !isJson(decode(readFileSync(target))) && isJson(decode(readFileSync(temporary)));
+}
+
+/** With comments too, which token files may have. */
+function isJson(text: string): boolean {
+  const errors: ParseError[] = [];
+  parse(text.replace(/^\uFEFF/, ''), errors, { allowTrailingComma: true });
+  return errors.length === 0;
+}
+
+function overwriteSync(path: string, content: Buffer): void {
+  const file = openSync(path, constants.O_RDWR);
+  try {
+    writeFileSync(file, content);
+    ftruncateSync(file, content.length);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Over what is there already, so that the blocks a reservation holds are used and not looked for anew. */
+async function writeOver(path: string, content: Buffer, durable: boolean, owner: Owner | null): Promise<void> {
+  const file = await opened(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  try {
+    giveFile(file, owner);
     // All of it, or an error: a bare write may leave off where the disk became full.
     writeFileSync(file, content);
     ftruncateSync(file, content.length);
@@ -148,31 +227,9 @@ async function syncNow(folder: string): Promise<void> {
   }
 }
 
-/** A symbolic link is followed to what it points at, also when that is not there yet. */
-function realTarget(path: string, depth = 0): string {
-  try {
-    return realpathSync.native(path);
-  } catch {
-    const folder = realFolder(dirname(path));
-    const next = linkAt(path);
-    return next === null || depth > 8 ? join(folder, basename(path)) : realTarget(resolve(folder, next), depth + 1);
-  }
-}
-
-function realFolder(path: string): string {
-  try {
-    return realpathSync.native(path);
-  } catch {
-    return path;
-  }
-}
-
-function linkAt(path: string): string | null {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return null;
-  }
+function isWithin(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return !way.startsWith('..') && !isAbsolute(way);
 }
 
 function statOf(path: string): Stats | null {
