@@ -72,13 +72,16 @@ export function spentTokens(
   return {
     load(): SpentLedger {
       const here = noted(state, FOLDER);
+      /** The tokens of one store lie in one folder. */
+      const folders = new Map<string, string>();
       const near = new Map([[`${TOKENS}/${BESIDE}`, noted(disk, `${TOKENS}/${BESIDE}`)]]);
       const kept = rescued();
       const find: SpentLedger['find'] = (hash, holder) => {
         const saved = kept.find(({ replaced }) => replaced === hash);
         if (saved) return { hash, at: saved.update.now, token: saved.name, file: saved.file };
         if (here.hashes.has(hash)) return describe(state, `${FOLDER}/${hash}`, hash);
-        const folder = besideOf(holder);
+        const folder = folders.get(holder.file) ?? besideOf(holder);
+        folders.set(holder.file, folder);
         const there = near.get(folder) ?? noted(disk, folder);
         near.set(folder, there);
         for (const { folder: found, hashes } of new Set([...near.values()])) {

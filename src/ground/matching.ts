@@ -22,7 +22,10 @@ export function indexTokens(tokens: readonly Token[]): TokenIndex {
   const byKey = new Map<string, Token[]>();
   const byProvider = new Map<string, Token[]>();
   const add = (index: Map<string, Token[]>, key: string | null, token: Token): void => {
-    if (key !== null) index.set(key, [...(index.get(key) ?? []), token]);
+    if (key === null) return;
+    const there = index.get(key);
+    if (there) there.push(token);
+    else index.set(key, [token]);
   };
   for (const token of tokens) {
     add(byKey, egressKey(token), token);

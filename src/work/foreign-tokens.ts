@@ -18,15 +18,18 @@ export interface ForeignTokensParts {
  */
 export function createForeignTokens(parts: ForeignTokensParts): (world: World) => Promise<void> {
   const { backups, spentTokens, digest, now } = parts;
-  let before: ReadonlySet<Token> | null = null;
+  /** By name: one of a store is read anew whenever another one of it changes. */
+  let before: ReadonlyMap<string, Token> | null = null;
   return async ({ tokens }) => {
     const seen = before;
-    if (seen && seen.size === tokens.length && tokens.every((token) => seen.has(token))) return;
-    before = new Set(tokens);
+    if (seen && seen.size === tokens.length && tokens.every((token) => seen.get(token.name) === token)) return;
+    before = new Map(tokens.map((token) => [token.name, token]));
     if (!seen) return;
     const ledger = spentTokens.load();
     for (const token of tokens) {
-      if (seen.has(token) || !token.refresh || ledger.find(spendsOf(token, digest), token)) continue;
+      const last = seen.get(token.name);
+      if (last === token || !token.refresh || (last && isSame(last, token))) continue;
+      if (ledger.find(spendsOf(token, digest), token)) continue;
       const backup = backups.read(token);
       if (!backup || backup.update.grant.refresh?.reveal() === token.refresh.reveal()) continue;
       await backups.note({ ...backup, ...asBackup(token, now()) }).catch((error: unknown) => {
@@ -34,6 +37,10 @@ export function createForeignTokens(parts: ForeignTokensParts): (world: World) =
       });
     }
   };
+}
+
+function isSame(a: Token, b: Token): boolean {
+  return a.file === b.file && a.access?.reveal() === b.access?.reveal() && a.refresh?.reveal() === b.refresh?.reveal();
 }
 
 function asBackup({ access, refresh, expiry, fields }: Token, now: number) {

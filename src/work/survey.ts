@@ -1,6 +1,6 @@
 import type { History } from '../ground/history.js';
 import { type Asker, expiresAt, type Facts, type Plan, planFor, type Timing } from '../ground/plan.js';
-import { isRecipe, type Recipe, recipeFor, type Unrefreshable } from '../ground/recipe.js';
+import { isRecipe, type Recipe, type RecipeSources, recipeFor, type Unrefreshable } from '../ground/recipe.js';
 import type { Token } from '../ground/token.js';
 import type { Digest } from '../ports/digest.js';
 import type { BackupStore, HistoryStore, SpentLedger, SpentTokens } from '../ports/stores.js';
@@ -55,15 +55,15 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
     return { reason, successor };
   };
 
-  /** What is made of a token alone: only a changed token or world makes it anew. */
-  const identify = (token: Token, world: World): Identified => {
+  /** What is made of a token alone: only a changed token, or something else that it is made of, makes it anew. */
+  const identify = (token: Token, { providers, agents, environment }: World): Identified => {
+    const provider = providers.get(token.provider ?? '') ?? null;
+    const agent = agents.get(token.name) ?? null;
     const before = known.get(token);
-    if (before?.world === world) return before;
-    const provider = world.providers.get(token.provider ?? '') ?? null;
-    const agent = world.agents.get(token.name) ?? null;
-    const recipe = recipeFor(token, { provider, agent, environment: world.environment, allowHttp });
+    if (before?.provider === provider && before.agent === agent && before.environment === environment) return before;
+    const recipe = recipeFor(token, { provider, agent, environment, allowHttp });
     const subject = digest(...subjectOf(token, recipe));
-    const identified = { world, recipe, subject, spends: spendsOf(token, digest) };
+    const identified = { provider, agent, environment, recipe, subject, spends: spendsOf(token, digest) };
     known.set(token, identified);
     return identified;
   };
@@ -112,8 +112,7 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
   };
 }
 
-interface Identified {
-  readonly world: World;
+interface Identified extends Omit<RecipeSources, 'allowHttp'> {
   readonly recipe: Recipe | Unrefreshable;
   readonly subject: string;
   readonly spends: string;

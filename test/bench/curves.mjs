@@ -1,5 +1,5 @@
 // How costs grow with the number of tokens: 10, 100, 1,000, 10,000 of them, as files of their own and as users of one
-// store. Ratios to the row of 100 are what to look at. Alone: node test/bench/curves.mjs [COUNT...]
+// store. Ratios to the row of 100 are what to look at. By hand: node test/bench/curves.mjs [COUNT...]
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,6 @@ import { Agent, createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { median, PROGRAM } from './measure.mjs';
 
 const COUNTS = [10, 100, 1000, 10_000];
@@ -162,7 +161,7 @@ async function measure(layOut, count, port) {
   }
 }
 
-export async function benchCurves(counts = COUNTS) {
+async function benchCurves(counts) {
   const server = await endpoint();
   for (const layOut of [asFiles, asStore]) {
     const rows = [];
@@ -173,7 +172,5 @@ export async function benchCurves(counts = COUNTS) {
   server.close();
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const counts = process.argv.slice(2).map(Number);
-  await benchCurves(counts.length > 0 ? counts : COUNTS);
-}
+const counts = process.argv.slice(2).map(Number);
+await benchCurves(counts.length > 0 ? counts : COUNTS);
