@@ -1,3 +1,5 @@
+import { REDACTED, type Redactor, redactor } from './redaction.js';
+
 /** A value that must not be seen: wherever it is printed, logged or serialised it reads `[redacted]`. */
 export class Secret {
   readonly #value: string;
@@ -24,20 +26,41 @@ export class Secret {
   }
 }
 
-export const REDACTED = '[redacted]';
+export { REDACTED, type Redactor };
+
+/**
+ * A value that was written out somewhere and may be a secret, as its name or its look says: kept secret like one. It
+ * never changes by itself.
+ */
+export class SupposedSecret extends Secret {}
 
 /** A Secret of a non-empty string, else null. */
 export function secretOrNull(value: unknown): Secret | null {
   return typeof value === 'string' && value !== '' ? new Secret(value) : null;
 }
 
+/** What takes these secrets out of the texts of others. */
+export function redactorOf(secrets: Iterable<Secret | null>): Redactor {
+  return redactor([...secrets].flatMap((secret) => (secret ? [secret.reveal()] : [])));
+}
+
+/** So much of a text is looked at for a line of it. */
+const MOST_READ = 16 * 1024;
+/** What terminals take for commands: ECMA-48 control sequences and strings, with seven and with eight bits. */
+const CONTROL_SEQUENCES =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?/g;
+/** Controls, what reorders or hides (bidirectional marks, zero widths, tags), line separators, halves of characters. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]+/gu;
+
 /**
  * One printable line of text that somebody else wrote: control characters and every known secret are taken
  * out, and it is cut at `limit` characters.
  */
-export function foreignText(text: string, secrets: readonly (Secret | null)[], limit = 200): string {
-  let safe = text;
-  for (const secret of secrets) if (secret) safe = safe.replaceAll(secret.reveal(), REDACTED);
-  safe = safe.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
+export function foreignText(text: string, secrets: readonly (Secret | null)[] | Redactor, limit = 200): string {
+  const { redact } = 'redact' in secrets ? secrets : redactorOf(secrets);
+  const read = text.slice(0, Math.max(MOST_READ, limit));
+  // Before and after: what is taken out may have stood inside a secret.
+  const safe = redact(redact(read).replace(CONTROL_SEQUENCES, '').replace(INVISIBLE, ' ').trim());
   return safe.length > limit ? `${safe.slice(0, limit)}…` : safe;
 }
