@@ -128,11 +128,16 @@ function through(outer: View, inner: View): View {
   };
 }
 
+/** What terminals take for commands: ECMA-48 control sequences and strings, with seven and with eight bits. */
+export const CONTROL_SEQUENCES =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?/g;
 /** White space and what cannot be seen: lines are wrapped, and marks put in between. */
 const BLANK = /[\s\p{Cc}\p{Cf}]+/gu;
+const UNSEEN = new RegExp(`${CONTROL_SEQUENCES.source}|${BLANK.source}`, 'gu');
 
 function squeezed(text: string): View {
-  return rewritten(text, BLANK, () => '') ?? { text, starts: null, ends: null };
+  return rewritten(text, UNSEEN, () => '') ?? { text, starts: null, ends: null };
 }
 
 const NAMED: ReadonlyMap<string, string> = new Map(

@@ -1,4 +1,4 @@
-import { REDACTED, type Redactor, redactor } from './redaction.js';
+import { CONTROL_SEQUENCES, REDACTED, type Redactor, redactor } from './redaction.js';
 
 /** A value that must not be seen: wherever it is printed, logged or serialised it reads `[redacted]`. */
 export class Secret {
@@ -46,10 +46,6 @@ export function redactorOf(secrets: Iterable<Secret | null>): Redactor {
 
 /** So much of a text is looked at for a line of it. */
 const MOST_READ = 16 * 1024;
-/** What terminals take for commands: ECMA-48 control sequences and strings, with seven and with eight bits. */
-const CONTROL_SEQUENCES =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?/g;
 /** Controls, what reorders or hides (bidirectional marks, zero widths, tags), line separators, halves of characters. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]+/gu;
 
@@ -60,7 +56,15 @@ const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]+/gu;
 export function foreignText(text: string, secrets: readonly (Secret | null)[] | Redactor, limit = 200): string {
   const { redact } = 'redact' in secrets ? secrets : redactorOf(secrets);
   const read = text.slice(0, Math.max(MOST_READ, limit));
-  // Before and after: what is taken out may have stood inside a secret.
-  const safe = redact(redact(read).replace(CONTROL_SEQUENCES, '').replace(INVISIBLE, ' ').trim());
+  const safe = redact(read).replace(CONTROL_SEQUENCES, '').replace(INVISIBLE, ' ').trim();
   return safe.length > limit ? `${safe.slice(0, limit)}…` : safe;
+}
+
+/** What a terminal would obey, or what would make a line read as another; but for line breaks and tabs. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const COMMANDS = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** As much text as somebody else wrote, with its lines, for those who look at all of it. */
+export function foreignLines(text: string, { redact }: Redactor): string {
+  return redact(text).replace(CONTROL_SEQUENCES, '').replace(COMMANDS, '');
 }

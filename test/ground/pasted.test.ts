@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { OnlyOthers, tokensIn } from '../../src/ground/pasted.js';
+import { OnlyOthers, tokensIn, type WantedEntry } from '../../src/ground/pasted.js';
 
-const NOTION = {
+const NOTION: WantedEntry = {
   names: ['notion'],
   provider: 'notion-provider',
   addresses: ['https://mcp.notion.test/mcp', 'https://gw.test/notion/mcp'],
