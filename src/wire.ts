@@ -142,14 +142,9 @@ export async function wire(on: Foundations): Promise<App> {
     });
   shared?.documents.onChange(() => alarm.ring('change'));
   if (on.mayWrite !== false) await takeIn?.();
-  const render = createRender({
-    documents,
-    templates,
-    parseToml: readToml,
-    settings,
-    self: settings.clientCommand ?? on.self,
-  });
-  const publisher = createPublisher({ files: own, templates, render, settings });
+  const self = settings.clientCommand ?? on.self;
+  const render = createRender({ documents, templates, parseToml: readToml, settings, self });
+  const publisher = createPublisher({ files: own, templates, render, parseToml: readToml, self, settings });
   const refresh = createRefresh({
     store,
     histories,

@@ -2,11 +2,12 @@ import type { Credentials } from '../daemon/credentials.js';
 import { isRecord } from '../ground/problem.js';
 import type { Clock } from '../ports/clock.js';
 import type { McpTransports, Message, MessageId, RemoteChannel, RpcError } from '../ports/mcp.js';
-import { authorizedFetch } from './authorized-fetch.js';
+import { authorizedFetch, Moved } from './authorized-fetch.js';
 import { errorOf, isSessionLost } from './failures.js';
+import { createKnownSecrets } from './known-secrets.js';
 import { createParamHeaders } from './param-headers.js';
 import { patientFetch } from './patient-fetch.js';
-import { createSession } from './session.js';
+import { createSession, type Session } from './session.js';
 
 export interface BridgeParts {
   readonly transports: McpTransports;
@@ -43,9 +44,11 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
   const client = transports.client();
   const pending = new Map<MessageId, Pending>();
   const params = createParamHeaders();
-  const session = createSession({
+  const secrets = createKnownSecrets();
+  const moved = (): void => session.follow();
+  const session: Session = createSession({
     ...parts,
-    fetch: patientFetch(authorizedFetch(credentials, transports.fetch), parts.clock),
+    fetch: patientFetch(authorizedFetch({ credentials, fetch: transports.fetch, secrets, moved }), parts.clock),
     received: (message, channel) => fromServer(message, channel),
     isBusy: (channel) => [...pending.values()].some((request) => request.channel === channel),
   });
@@ -76,8 +79,13 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
   const lose = async (request: Pending, error: unknown): Promise<void> => {
     const { message, channel, again, abort } = request;
     if (pending.get(message.id) !== request) return;
+    if (error instanceof Moved && !again) {
+      request.again = true;
+      return deliver(request);
+    }
     const mayResend = !again && !abort && message.method !== 'initialize' && channel?.inSession === true;
-    if (!mayResend || !session.isBegun || !isSessionLost(error)) return answer(request, errorOf(error));
+    if (!mayResend || !session.isBegun || !isSessionLost(error))
+      return answer(request, errorOf(error, secrets.redactor));
     request.again = true;
     request.channel = null;
     void session.renew(channel).catch(() => undefined);
@@ -104,7 +112,7 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
     }
     if (Object.keys(params.of(request.message)).length > 0) return deliver(request);
     pending.delete(request.message.id);
-    toClient(refused);
+    toClient(secrets.clean(refused));
   };
 
   const fromServer = (message: Message, channel: RemoteChannel): void => {
@@ -118,7 +126,7 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
       if (method === 'tools/list') params.learn(message);
       if (method === 'initialize' && message.result) session.begun(request.message, message, channel);
     }
-    toClient(message);
+    toClient(secrets.clean(message));
   };
 
   const fromClient = async (message: Message): Promise<unknown> => {

@@ -1,4 +1,4 @@
-import type { Credentials } from '../daemon/credentials.js';
+import type { Access, Credentials } from '../daemon/credentials.js';
 import { createPace } from '../ground/pace.js';
 import type { Clock } from '../ports/clock.js';
 import type { Fetch, McpTransports, Message, MessageId, RemoteChannel } from '../ports/mcp.js';
@@ -20,6 +20,8 @@ export interface Session {
   connection(): Promise<RemoteChannel>;
   /** A new session in the place of one that the server no longer knows. */
   renew(lost: RemoteChannel): Promise<RemoteChannel>;
+  /** Begins anew where the definition says that the server is now, if that is somewhere else. */
+  follow(): void;
   /** Sends a request of the bridge's own, in the words of one of the client's. */
   ask(channel: RemoteChannel, model: Message): Promise<Message>;
   /** The client's `initialize`, which has been answered. */
@@ -40,13 +42,16 @@ export function createSession({ transports, credentials, clock, fetch, received,
   const pace = createPace(REVIVAL, clock);
   let opening: Promise<RemoteChannel> | null = null;
   let current: RemoteChannel | null = null;
+  /** Where that leads to. */
+  let place = '';
   let greeting: Message | null = null;
   let greeted: Message | null = null;
   let ids = 0;
   let ended = false;
 
   const open = async (): Promise<RemoteChannel> => {
-    const { url, sse } = await credentials.current();
+    const access = await credentials.current();
+    const { url, sse } = access;
     const channel = transports.remote(url, sse, fetch);
     channel.onmessage = (message) => {
       const mine = message.method === undefined && message.id !== undefined ? asked.get(message.id) : undefined;
@@ -56,10 +61,14 @@ export function createSession({ transports, credentials, clock, fetch, received,
     channel.onlost = () => void revive(channel);
     await channel.start();
     current = channel;
+    place = placeOf(access);
     return channel;
   };
 
-  const connection = (): Promise<RemoteChannel> => {
+  const connection = async (): Promise<RemoteChannel> => {
+    // A definition that was changed leads somewhere else: what was begun before is not for that.
+    const channel = current;
+    if (channel && placeOf(await credentials.current()) !== place) leave(channel);
     opening ??= (greeting ? greet(greeting) : open()).catch((error: unknown) => {
       opening = null;
       throw error;
@@ -75,8 +84,12 @@ export function createSession({ transports, credentials, clock, fetch, received,
   };
 
   const renew = (lost: RemoteChannel): Promise<RemoteChannel> => {
-    if (current === lost && greeting) detach(lost);
+    if (greeting) leave(lost);
     return connection();
+  };
+
+  const leave = (channel: RemoteChannel): void => {
+    if (current === channel) detach(channel);
   };
 
   /**
@@ -131,6 +144,9 @@ export function createSession({ transports, credentials, clock, fetch, received,
   return {
     connection,
     renew,
+    follow() {
+      if (current) void revive(current);
+    },
     ask,
     begun(initialize, answer, channel) {
       greeting = initialize;
@@ -147,4 +163,8 @@ export function createSession({ transports, credentials, clock, fetch, received,
       await current?.close(true);
     },
   };
+}
+
+function placeOf({ url, sse }: Pick<Access, 'url' | 'sse'>): string {
+  return `${sse ? 'sse' : 'http'} ${url.href}`;
 }

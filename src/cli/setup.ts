@@ -1,10 +1,11 @@
 import { duration } from '../ground/duration.js';
 import { jwtLife } from '../ground/jwt.js';
-import { isUnfinished, type Pasted, readPasted, tokensIn } from '../ground/pasted.js';
+import { isUnfinished, OnlyOthers, type Pasted, readPasted, tokensIn, type WantedEntry } from '../ground/pasted.js';
 import { isRecord } from '../ground/problem.js';
+import { foreignText } from '../ground/secret.js';
 import { readSeconds } from '../ground/token.js';
 import type { Prompt } from '../ports/prompt.js';
-import { bring, bringTarget, setupNames } from '../work/bring.js';
+import { bring, bringTarget, setupNames, wantedEntry } from '../work/bring.js';
 import type { LoginTarget } from '../work/login/target.js';
 import type { Context } from './command.js';
 import { UsageError } from './options.js';
@@ -45,6 +46,9 @@ export async function setup(context: Context): Promise<number> {
   }
 }
 
+/** Of those that a store holds. */
+const MOST_NAMED = 10;
+
 type Done = 'written' | 'skipped' | 'given up';
 
 async function askFor(context: Context, prompt: Prompt, target: LoginTarget): Promise<Done> {
@@ -57,11 +61,13 @@ async function askFor(context: Context, prompt: Prompt, target: LoginTarget): Pr
     const text = await askWhole(prompt, '  access token (Enter or "skip" to leave it as it is): ');
     if (text === null) return 'given up';
     if (text.trim() === '' || text.trim().toLowerCase() === 'skip') return 'skipped';
-    pasted = readPasted(text);
-    if (!pasted) terminal.complain('  that holds no token');
+    const found = readPasted(text, wantedEntry(target, app.settings.registryUrl));
+    if (!found) terminal.complain('  that holds no token');
+    else if (found instanceof OnlyOthers) terminal.complain(`  ${othersOnly(found, target)}`);
+    else pasted = found;
   }
   if (typeof pasted.refresh_token !== 'string') {
-    const refresh = await askRefresh(context, prompt);
+    const refresh = await askRefresh(context, prompt, wantedEntry(target, app.settings.registryUrl));
     if (refresh === null) return 'given up';
     if (refresh !== '') pasted = { ...pasted, refresh_token: refresh };
   }
@@ -91,13 +97,14 @@ async function askWhole(prompt: Prompt, question: string): Promise<string | null
 }
 
 /** Empty for none. */
-async function askRefresh({ terminal }: Context, prompt: Prompt): Promise<string | null> {
+async function askRefresh({ terminal }: Context, prompt: Prompt, wanted: WantedEntry): Promise<string | null> {
   for (;;) {
     const text = await askWhole(prompt, '  refresh token (Enter for none): ');
     if (text === null) return null;
     if (text.trim() === '' || text.trim().toLowerCase() === 'skip') return '';
-    const found = readPasted(text);
-    const refresh = found?.refresh_token ?? found?.access_token;
+    const found = readPasted(text, wanted);
+    const tokens = found instanceof OnlyOthers ? null : found;
+    const refresh = tokens?.refresh_token ?? tokens?.access_token;
     if (typeof refresh === 'string') return refresh;
     terminal.complain('  that holds no token');
   }
@@ -153,7 +160,11 @@ async function fromInput(context: Context, names: readonly string[]): Promise<nu
     terminal.complain(`standard input: ${pointer === '' ? '' : `${pointer}: `}${message}; nothing was written`);
     return 1;
   }
-  const pasted = tokensIn(parsed.value);
+  const pasted = tokensIn(parsed.value, wantedEntry(target, app.settings.registryUrl));
+  if (pasted instanceof OnlyOthers) {
+    terminal.complain(`standard input: ${othersOnly(pasted, target)}; nothing was written`);
+    return 1;
+  }
   if (!pasted) {
     terminal.complain(
       'standard input: /access_token: is missing: an object with access_token, refresh_token or both is wanted',
@@ -161,6 +172,13 @@ async function fromInput(context: Context, names: readonly string[]): Promise<nu
     return 1;
   }
   return (await keep(context, target, pasted)) ? 0 : 1;
+}
+
+/** Why none of the tokens that are there is taken. */
+function othersOnly({ others }: OnlyOthers, { name }: LoginTarget): string {
+  const named = others.slice(0, MOST_NAMED).map((other) => `"${foreignText(other, [], 60)}"`);
+  const more = others.length > MOST_NAMED ? `, and ${others.length - MOST_NAMED} more` : '';
+  return `holds tokens of ${named.join(', ')}${more}, and nothing says which is for ${name}; give the object with its tokens alone`;
 }
 
 /** Writes it down, and says so; or why not. */

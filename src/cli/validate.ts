@@ -1,12 +1,18 @@
 import { missingProblems } from '../daemon/status.js';
-import { problemLine } from '../ground/problem.js';
+import { problemLine, warning } from '../ground/problem.js';
 import type { Context } from './command.js';
 
 /** Checks every input, template and output: a line for each problem. */
 export async function validate({ app, flags, terminal }: Context): Promise<number> {
   const { world, surveyed } = app.look();
   const { problems } = app.publisher.preview(world, (secret) => secret.reveal());
-  const found = [...world.problems, ...problems, ...app.publisher.leaks(world), ...missingProblems(surveyed)];
+  const found = [
+    ...world.problems,
+    ...problems,
+    ...app.publisher.join(world).warnings.map(({ file, message }) => warning(file, '', message)),
+    ...app.publisher.leaks(world),
+    ...missingProblems(surveyed),
+  ];
   const errors = found.filter(({ severity }) => severity === 'error').length;
   if (flags.json === true) terminal.print(JSON.stringify({ valid: errors === 0, problems: found }, null, 2));
   else {

@@ -1,7 +1,9 @@
 import type { Listing } from '../ground/entry.js';
+import { secretsOf } from '../ground/leaks.js';
 import type { Asker } from '../ground/plan.js';
 import { isRecipe } from '../ground/recipe.js';
 import { plain } from '../ground/rendering.js';
+import type { Secret } from '../ground/secret.js';
 import type { World } from '../work/load.js';
 import type { Result } from '../work/refresh.js';
 import { refreshHost, type Surveyed } from '../work/survey.js';
@@ -14,6 +16,8 @@ export interface Access {
   readonly url: URL;
   readonly sse: boolean;
   readonly headers: Readonly<Record<string, string>>;
+  /** What a server must not say back: what is secret in the headers and the address, and what those are made of. */
+  readonly secrets: readonly Secret[];
 }
 
 /** Why a server cannot be asked, for people. */
@@ -78,6 +82,10 @@ export function createCredentials(app: App, key: string, patience: number): Cred
       url: new URL(entry.url),
       sse: entry.sse,
       headers: plain(entry.headers, (secret) => secret.reveal()),
+      secrets: secretsOf(
+        tokens.map(({ token }) => token),
+        [entry],
+      ).map(({ secret }) => secret),
     };
     const moments = tokens.flatMap(({ plan, expiresAt }) => [plan.at, expiresAt]).filter((at) => at !== null);
     const files = new Map(tokens.map(({ token: { file } }) => [file, app.signature(file)]));

@@ -1,14 +1,23 @@
-import { secretsOf, withoutSecrets } from '../ground/leaks.js';
+import { redactorOfNamed, secretsOf } from '../ground/leaks.js';
+import type { Redactor } from '../ground/redaction.js';
+import { foreignText } from '../ground/secret.js';
 import type { Hooks } from '../ports/hooks.js';
 import type { Cycle } from './loop.js';
 import { loginFor, serversByToken } from './status.js';
+
+/** Of a line that a hook prints. */
+const LONGEST = 2000;
 
 /** Tells hooks what a cycle has brought: outputs that were written, and tokens that have come to need a login. */
 export function createNotifier(hooks: Hooks, root: string): (cycle: Cycle) => void {
   let known = new Set<string>();
   return ({ world, surveyed, published: { outputs, joined } }) => {
     const entries = joined.listings.flatMap(({ entry }) => (entry ? [entry] : []));
-    hooks.conceal((text) => withoutSecrets(text, secretsOf(world.tokens, entries)));
+    let redactor: Redactor | null = null;
+    hooks.conceal((text) => {
+      redactor ??= redactorOfNamed(secretsOf(world.tokens, entries));
+      return foreignText(text, redactor, LONGEST);
+    });
     const written = outputs.filter(({ status }) => status === 'written').map(({ path }) => `${root}/${path}`);
     if (written.length > 0) hooks.tell({ event: 'change', outputs: written });
 

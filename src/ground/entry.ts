@@ -2,8 +2,9 @@ import { type Gateway, gatewayOf } from './gateway.js';
 import { ownValue } from './lookup.js';
 import { indexTokens, type Match, matchToken, type TokenIndex } from './matching.js';
 import { type Environment, environmentValue, fillPlaceholders, type Provider } from './provider.js';
-import { Secret } from './secret.js';
+import { Secret, SupposedSecret } from './secret.js';
 import { keyOf, type Server, serverUrl, trimSlashes } from './server.js';
+import { isSupposedHeader, isSupposedVariable, namesSecret, openAddress, supposedArguments } from './supposed.js';
 import { egressKey, type Token, whyNoHeaderValue } from './token.js';
 
 /** One server as a client is to be told of it. */
@@ -14,6 +15,8 @@ export interface RemoteEntry {
   readonly key: string;
   readonly file: string;
   readonly url: string;
+  /** The same without what in it is secret. */
+  readonly openUrl: string;
   readonly sse: boolean;
   readonly headers: Readonly<Record<string, string | Secret>>;
   /** The token behind `Authorization`, if any. */
@@ -25,7 +28,7 @@ export interface CommandEntry {
   readonly key: string;
   readonly file: string;
   readonly command: string;
-  readonly args: readonly string[];
+  readonly args: readonly (string | Secret)[];
   readonly env: Readonly<Record<string, string | Secret>>;
 }
 
@@ -68,6 +71,7 @@ export function joinServers(input: JoinInput): Joined {
     ...input,
     gateway: gatewayOf(input.tokens, input.providers, input.environment),
     index: indexTokens(input.tokens),
+    isKnown: secretsKnown(input),
   };
   const byKey = new Map<string, Server>();
   const given = new Map<string, number>();
@@ -79,7 +83,11 @@ export function joinServers(input: JoinInput): Joined {
       warnings.push({ file: server.file, message: `has the same key as ${first.file}; it is listed as "${key}"` });
     }
     byKey.set(key, server);
-    listings.push(list({ ...server, key }, context));
+    const listing = list({ ...server, key }, context);
+    listings.push(listing);
+    if (listing.entry?.kind === 'command' && listing.entry.args.some((word) => word instanceof Secret)) {
+      warnings.push({ file: server.file, message: VISIBLE });
+    }
   }
   const used = new Set(listings.map(({ entry }) => (entry?.kind === 'remote' ? entry.token : null)));
   for (const token of input.tokens) {
@@ -90,9 +98,14 @@ export function joinServers(input: JoinInput): Joined {
   return { listings: listings.sort((a, b) => compare(a.key, b.key)), warnings };
 }
 
+const VISIBLE =
+  '/args: holds what looks like a secret, which every user of a machine can see in its list of processes; put it into "env" where the server can take it from there';
+
 interface JoinContext extends JoinInput {
   readonly gateway: Gateway;
   readonly index: TokenIndex;
+  /** Whether a text holds a secret that is known as one. */
+  readonly isKnown: (text: string) => boolean;
 }
 
 function list(server: Server, input: JoinContext): Listing {
@@ -123,14 +136,15 @@ function remoteEntry(
   if (url === null) return 'it has no mcp_endpoint and no proxy_pass_url, and no registry URL is set';
   if (!URL.canParse(url)) return 'its URL is not one';
   const shared = gateway?.headers ?? {};
-  const entry = { kind: 'remote', key, file, url, sse, token: null } as const;
+  const openUrl = input.isKnown(url) ? new URL(url).origin : openAddress(url);
+  const entry = { kind: 'remote', key, file, url, openUrl, sse, token: null } as const;
   const { authorization, others } = splitAuthorization(server.headers);
 
   if (match) {
     if (match.token) {
       const { rendered, unrenderable, name } = match.token;
       if (!rendered) return `its token ${name} cannot be used: ${unrenderable}`;
-      const rest = resolveHeaders(server, others, input.environment);
+      const rest = resolveHeaders(server, others, input);
       if (typeof rest === 'string') return rest;
       const bearer = { Authorization: new Secret(`Bearer ${rendered.reveal()}`) };
       const headers = { ...bearer, ...providerHeaders(match.token, input.providers), ...rest, ...shared };
@@ -139,7 +153,7 @@ function remoteEntry(
     // A definition may bring an Authorization of its own, from the environment.
     if (authorization === null || unsetIn(authorization, input.environment).length > 0) return match.reason;
   }
-  const own = resolveHeaders(server, server.headers, input.environment);
+  const own = resolveHeaders(server, server.headers, input);
   if (typeof own === 'string') return own;
   if (server.auth === 'api_key' && Object.keys(own).length === 0) {
     return 'its auth_type is api_key, but its definition names no header for the key ("headers": [{"X-API-Key": "$NAME"}])';
@@ -147,13 +161,42 @@ function remoteEntry(
   return { ...entry, headers: { ...own, ...shared } };
 }
 
-function commandEntry(server: Server, { environment }: JoinInput): CommandEntry | string {
-  const { key, file, command } = server;
+function commandEntry(server: Server, { environment, isKnown }: JoinContext): CommandEntry | string {
+  const { key, file, command, secretNames } = server;
   if (!command) return 'it has no command';
+  const words = [command.command, ...command.args];
+  const [hidden, ...supposed] = supposedArguments(words);
+  if (hidden || isKnown(command.command)) return 'its command holds a secret; put that into "env"';
   const env = resolveAll(command.env, environment);
   if (typeof env === 'string') return env;
-  return { kind: 'command', key, file, command: command.command, args: command.args, env };
+  for (const [name, value] of Object.entries(env)) {
+    if (typeof value !== 'string') continue;
+    const secret = secretNames.includes(name) || isSupposedVariable(name, value) || isKnown(value);
+    if (secret) env[name] = new SupposedSecret(value);
+  }
+  const args = command.args.map((word, index) => (supposed[index] || isKnown(word) ? new SupposedSecret(word) : word));
+  return { kind: 'command', key, file, command: command.command, args, env };
 }
+
+/** Also written out, a token or a secret of the environment is one. */
+function secretsKnown({ tokens, environment }: JoinInput): (text: string) => boolean {
+  let known: Set<string> | null = null;
+  return (text) => {
+    known ??= new Set([
+      ...tokens.flatMap(({ access, refresh, clientSecret }) =>
+        [access, refresh, clientSecret].flatMap((secret) => (secret ? [secret.reveal()] : [])),
+      ),
+      ...Object.entries(environment).flatMap(([name, value]) =>
+        value !== undefined && value.length >= SHORTEST_KNOWN && namesSecret(name) ? [value.trim()] : [],
+      ),
+    ]);
+    const pieces = [text, ...text.split(/[\s,;&?=]+/), ...text.split(/[\s,;&?=:/@"']+/)];
+    return pieces.some((piece) => known?.has(piece));
+  };
+}
+
+/** Shorter values of the environment are words like others. */
+const SHORTEST_KNOWN = 6;
 
 const VARIABLE = /\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))/g;
 
@@ -177,18 +220,21 @@ function resolveAll(
 const SECRET_HEADER = /authorization|cookie|key|token|secret|password/i;
 
 function resolveHeaders(
-  { auth }: Server,
+  { auth, secretNames }: Server,
   headers: Readonly<Record<string, string>>,
-  environment: Environment,
+  { environment, isKnown }: JoinContext,
 ): Record<string, string | Secret> | string {
   const resolved = resolveAll(headers, environment);
   if (typeof resolved === 'string') return resolved;
   for (const [name, value] of Object.entries(resolved)) {
     const unfit = whyNoHeaderValue((value instanceof Secret ? value.reveal() : value).replaceAll(' ', ''));
     if (unfit !== null) return `${name} cannot be used: ${unfit}`;
+    if (typeof value !== 'string') continue;
     // Written out in the definition or not, it is a secret.
-    if (typeof value === 'string' && (auth === 'api_key' || SECRET_HEADER.test(name)))
-      resolved[name] = new Secret(value);
+    if (auth === 'api_key' || SECRET_HEADER.test(name)) resolved[name] = new Secret(value);
+    else if (secretNames.includes(name) || isSupposedHeader(name, value) || isKnown(value)) {
+      resolved[name] = new SupposedSecret(value);
+    }
   }
   return resolved;
 }
@@ -233,6 +279,7 @@ function serverOfToken(token: Token, key: string): Server {
     token: token.name,
     headers: {},
     command: null,
+    secretNames: [],
     enabled: true,
   };
 }

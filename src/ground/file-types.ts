@@ -71,24 +71,31 @@ export type ServerFile = {
   is_enabled?: boolean;
   supported_transports?: ('streamable-http' | 'streamable_http' | 'http' | 'sse' | 'stdio')[] | null;
   /**
-   * a list of objects, header name to value
+   * names to values, also as a list of such objects, of {"name", "value"} pairs, or of "NAME: VALUE"
    */
-  headers?: Headers[] | Headers | null;
+  headers?:
+    | {
+        [k: string]: unknown;
+      }
+    | unknown[]
+    | null;
   command?: string;
   args?: string[];
-  env?: {
-    [k: string]: string;
-  };
+  /**
+   * as headers
+   */
+  env?:
+    | {
+        [k: string]: unknown;
+      }
+    | unknown[]
+    | null;
   [k: string]: unknown;
 };
 /**
  * an http or https URL
  */
 export type Url = string | null;
-
-export interface Headers {
-  [k: string]: string;
-}
 
 /**
  * registry/servers/server_state.json: which servers are switched on, by their path.

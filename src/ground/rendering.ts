@@ -1,5 +1,5 @@
 import type { Entry } from './entry.js';
-import { Secret } from './secret.js';
+import { Secret, SupposedSecret } from './secret.js';
 import type { Delivery } from './settings.js';
 
 /** What templates are given: plain values, every name always there (templates are strict). */
@@ -45,14 +45,19 @@ export function templateContext(
 }
 
 function holdsSecret(entry: Entry): boolean {
-  return Object.values(entry.kind === 'remote' ? entry.headers : entry.env).some((value) => value instanceof Secret);
+  const values = entry.kind === 'remote' ? Object.values(entry.headers) : [...entry.args, ...Object.values(entry.env)];
+  return values.some((value) => value instanceof Secret) || hasSecretUrl(entry);
+}
+
+function hasSecretUrl(entry: Entry): boolean {
+  return entry.kind === 'remote' && entry.openUrl !== entry.url;
 }
 
 /** The entry as a client is to be told of it that is told no secret: the bridge adds them. */
 function bridge(entry: Entry, self: SelfCommand): TemplateServer {
   const { key } = entry;
   const [command = '', ...script] = self;
-  const url = entry.kind === 'remote' ? entry.url : null;
+  const url = entry.kind === 'remote' ? entry.openUrl : null;
   return {
     key,
     kind: 'bridge',
@@ -60,7 +65,8 @@ function bridge(entry: Entry, self: SelfCommand): TemplateServer {
     url: null,
     headers: null,
     authorization: null,
-    helper: url === null ? null : shellLine([...self, 'headers', key]),
+    // A client that is only told headers needs the whole address.
+    helper: url === null || hasSecretUrl(entry) ? null : shellLine([...self, 'headers', key]),
     command,
     args: [...script, 'bridge', key],
     env: url === null ? {} : { MCP_SERVER_URL: url },
@@ -70,19 +76,31 @@ function bridge(entry: Entry, self: SelfCommand): TemplateServer {
 function templateServer(entry: Entry, self: SelfCommand, reveal: Reveal): TemplateServer {
   const { key } = entry;
   if (entry.kind === 'command') {
-    const { command, args } = entry;
+    const args = entry.args.map((word) => (word instanceof Secret ? reveal(word) : word));
     const none = { url: null, headers: null, authorization: null, helper: null };
-    return { key, kind: 'command', transport: 'stdio', ...none, command, args, env: plain(entry.env, reveal) };
+    return {
+      key,
+      kind: 'command',
+      transport: 'stdio',
+      ...none,
+      command: entry.command,
+      args,
+      env: plain(entry.env, reveal),
+    };
   }
   const headers = plain(entry.headers, reveal);
+  // What is written out in the definition is the same at every connect.
+  const changes = Object.values(entry.headers).some(
+    (value) => value instanceof Secret && !(value instanceof SupposedSecret),
+  );
   return {
     key,
     kind: 'remote',
     transport: entry.sse ? 'sse' : 'http',
-    url: entry.url,
+    url: reveal(new Secret(entry.url)) === entry.url ? entry.url : entry.openUrl,
     headers: Object.keys(headers).length === 0 ? null : headers,
     authorization: headers.Authorization ?? null,
-    helper: holdsSecret(entry) ? shellLine([...self, 'headers', key]) : null,
+    helper: changes ? shellLine([...self, 'headers', key]) : null,
     command: null,
     args: [],
     env: {},

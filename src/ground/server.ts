@@ -1,4 +1,5 @@
 import type { ServerFile } from './file-types.js';
+import { readNamedValues } from './named-values.js';
 import { fileStem } from './token.js';
 import { trimEnd, trimEnds } from './trim.js';
 
@@ -21,6 +22,8 @@ export interface Server {
     readonly args: readonly string[];
     readonly env: Readonly<Record<string, string>>;
   } | null;
+  /** Headers and variables that the definition says are secret. */
+  readonly secretNames: readonly string[];
   readonly enabled: boolean;
 }
 
@@ -35,6 +38,8 @@ export function readServer(file: string, definition: ServerFile): Server | null 
   if (key === '') return null;
   const transports = Array.isArray(definition.supported_transports) ? definition.supported_transports : [];
   const command = text(definition.command);
+  const headers = readNamedValues('headers', definition.headers);
+  const env = readNamedValues('env', definition.env);
   return {
     file,
     name,
@@ -45,10 +50,16 @@ export function readServer(file: string, definition: ServerFile): Server | null 
     auth: definition.auth_type === 'oauth' || definition.auth_type === 'api_key' ? definition.auth_type : 'none',
     authProvider: text(definition.auth_provider),
     token: text(definition.token),
-    headers: readHeaders(definition.headers),
-    command: command === null ? null : { command, args: texts(definition.args), env: textMap(definition.env) },
+    headers: headers.values,
+    command: command === null ? null : { command, args: texts(definition.args), env: env.values },
+    secretNames: [...headers.secret, ...env.secret],
     enabled: definition.is_enabled !== false,
   };
+}
+
+/** What in a definition cannot be understood although its schema has accepted it; null when nothing is. */
+export function misreadIn({ headers, env }: ServerFile): { readonly pointer: string; readonly message: string } | null {
+  return readNamedValues('headers', headers).wrong ?? readNamedValues('env', env).wrong;
 }
 
 /** Where clients reach the server: through the registry when there is one, else at its own address. */
@@ -73,18 +84,6 @@ function withTransport(url: string | null, sse: boolean): string | null {
 
 function isSseOnly(transports: readonly unknown[]): boolean {
   return transports.length > 0 && transports.every((transport) => transport === 'sse');
-}
-
-function readHeaders(headers: unknown): Record<string, string> {
-  if (Array.isArray(headers)) return Object.fromEntries(headers.flatMap((one) => Object.entries(textMap(one))));
-  return textMap(headers);
-}
-
-function textMap(value: unknown): Record<string, string> {
-  if (typeof value !== 'object' || value === null) return {};
-  return Object.fromEntries(
-    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
-  );
 }
 
 function texts(value: unknown): string[] {

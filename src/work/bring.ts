@@ -1,11 +1,11 @@
 import type { Listing } from '../ground/entry.js';
 import { jwtLife } from '../ground/jwt.js';
 import { readMoment } from '../ground/moment.js';
-import type { Pasted } from '../ground/pasted.js';
+import type { Pasted, WantedEntry } from '../ground/pasted.js';
 import { isRecipe } from '../ground/recipe.js';
 import { secretOrNull } from '../ground/secret.js';
-import { keyOf } from '../ground/server.js';
-import { readSeconds, whyNoHeaderValue } from '../ground/token.js';
+import { keyOf, serverUrl } from '../ground/server.js';
+import { OBTAINED_FIELDS, readSeconds, whyNoHeaderValue } from '../ground/token.js';
 import type { Clock } from '../ports/clock.js';
 import type { Documents } from '../ports/documents.js';
 import { FileError } from '../ports/files.js';
@@ -55,6 +55,17 @@ export function bringTarget(name: string, world: World, listings: readonly Listi
   return { name, provider: null, server: null, token: null, place: () => place };
 }
 
+/** By what the target's token is found among others. */
+export function wantedEntry({ name, provider, server, token }: LoginTarget, registryUrl: string | null): WantedEntry {
+  const names = [name, server?.key, server?.name, token?.name];
+  const addresses = server ? [server.ownUrl, serverUrl(server, registryUrl)] : [];
+  return { names: names.filter(isText), provider, addresses: [...addresses, token?.fields.resource].filter(isText) };
+}
+
+function isText(value: string | null | undefined): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
 /** A server that names no provider has its host's name for one. */
 function withProvider(target: LoginTarget): LoginTarget {
   const url = target.server?.ownUrl ?? null;
@@ -76,7 +87,9 @@ export async function bring(parts: BringParts, target: LoginTarget, pasted: Past
   const now = clock.now();
   const own = access && (jwtLife(access.reveal())?.exp ?? null);
   const expiresIn = readSeconds(expires_in);
-  const stated = expiresIn === null ? (readMoment(expires_at)?.at ?? null) : now + expiresIn;
+  // What was copied out of a store was not obtained just now.
+  const obtained = OBTAINED_FIELDS.map((field) => readMoment(others[field])?.at).find((at) => at !== undefined) ?? now;
+  const stated = readMoment(expires_at)?.at ?? (expiresIn === null ? null : Math.min(obtained, now) + expiresIn);
   // A token knows best when it ends; what was noted beside it may be from another one.
   const expiresAt = own ?? stated;
   if (!refresh && expiresAt !== null && expiresAt <= now)

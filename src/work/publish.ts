@@ -1,7 +1,7 @@
 import { type Entry, type Joined, joinServers } from '../ground/entry.js';
-import { leaksIn, secretsOf } from '../ground/leaks.js';
+import { leakFinder, secretsOf } from '../ground/leaks.js';
 import { type Problem, problem, problemLine } from '../ground/problem.js';
-import type { Reveal } from '../ground/rendering.js';
+import { type Reveal, type SelfCommand, shellLine } from '../ground/rendering.js';
 import { DEFAULT_OUTPUTS, type Settings } from '../ground/settings.js';
 import { FileError, type Files } from '../ports/files.js';
 import type { TemplateListed, Templates } from '../ports/templates.js';
@@ -26,6 +26,9 @@ export interface PublishParts {
   readonly files: Files;
   readonly templates: Templates;
   readonly render: Render;
+  /** As text of the outputs; throws for what is none. */
+  readonly parseToml: (text: string) => unknown;
+  readonly self: SelfCommand;
   readonly settings: Settings;
 }
 
@@ -162,20 +165,40 @@ export function createPublisher(parts: PublishParts): Publisher {
     leaks(world) {
       if (settings.delivery !== 'live') return [];
       const entries = entriesOf(joinOnce(world));
-      const secrets = secretsOf(world.tokens, entries);
-      return wanted().flatMap((template) => {
-        const path = `${FOLDER}/${template.output}`;
-        const { text } = renderListed(template, entries, (secret) => secret.reveal());
-        const written = leaksIn(contentOf(files, path) ?? '', secrets);
-        return [
-          ...leaksIn(text ?? '', secrets).map((what) =>
-            problem(template.file, '', `its result holds ${what}; take it out`),
-          ),
-          ...written.map((what) => problem(path, '', `holds ${what}; to write it anew, run: token-refresher render`)),
-        ];
+      const finder = leakFinder(secretsOf(world.tokens, entries));
+      const own = [...parts.self, shellLine(parts.self), settings.root, ...entries.map(({ key }) => key)];
+      const found = (file: string, output: string, text: string | null, remedy: string): Problem[] => {
+        if (text === null) return [];
+        const leaks = finder.in(documentOf(output, text, parts.parseToml), own);
+        return leaks.map(({ pointer, what }) => problem(file, pointer, `holds ${what}; ${remedy}`));
+      };
+      const rendered = new Set(wanted().map(({ output }) => output));
+      return templates.list().flatMap((template) => {
+        const { output, file } = template;
+        const path = `${FOLDER}/${output}`;
+        const isRendered = rendered.has(output);
+        const { text } = isRendered ? renderListed(template, entries, (secret) => secret.reveal()) : { text: null };
+        const remedy = isRendered
+          ? 'to write it anew, run: token-refresher render'
+          : 'it is not rendered now: remove it';
+        const result = found(file, output, text, 'take it out').map((one) => ({
+          ...one,
+          pointer: '',
+          message: `its result ${one.message}${one.pointer === '' ? '' : ` (at ${one.pointer})`}`,
+        }));
+        return distinct([...result, ...found(path, output, contentOf(files, path), remedy)]);
       });
     },
   };
+}
+
+/** A text whose form is not known is one piece. */
+function documentOf(output: string, text: string, parseToml: (text: string) => unknown): unknown {
+  try {
+    return output.endsWith('.toml') ? parseToml(text) : JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 function contentOf(files: Files, path: string): string | null {

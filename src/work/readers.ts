@@ -6,7 +6,7 @@ import type { Provider } from '../ground/provider.js';
 import { readProvider } from '../ground/provider.js';
 import type { AgentFile } from '../ground/recipe.js';
 import { secretOrNull } from '../ground/secret.js';
-import { readServer, type Server, trimSlashes } from '../ground/server.js';
+import { misreadIn, readServer, type Server, trimSlashes } from '../ground/server.js';
 import { fileStem, type Token, type Wanted } from '../ground/token.js';
 import { readWanted } from '../ground/wanted.js';
 import type { Documents } from '../ports/documents.js';
@@ -46,6 +46,8 @@ function readAgent(file: string, document: Readonly<Record<string, unknown>>): r
 
 export function serverReader(documents: Documents): Reader<Server> {
   return reader<ServerFile, Server>(documents, 'server', (definition, file) => {
+    const misread = misreadIn(definition);
+    if (misread) return problem(file, misread.pointer, misread.message);
     const server = readServer(file, definition);
     return server ?? problem(file, '/path', 'leaves no letter or digit for a key');
   });

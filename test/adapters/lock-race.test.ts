@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { identityText, ownIdentity } from '../../src/adapters/locks/process-identity.js';
+import { byChance } from '../fixtures/chance.js';
 import type { Turn } from '../fixtures/lock-racer.js';
 import { randomFrom } from '../fixtures/random.js';
 import { Root } from '../fixtures/root.js';
@@ -60,8 +61,6 @@ async function takesTurn(child: ChildProcess, turn: Turn): Promise<string | null
   return typeof said === 'object' && said !== null ? said.trouble : null;
 }
 
-const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
 test(`${RACERS} that find one dead lock, ${ROUNDS} rounds with delays, stops and kills: never two holders`, {
   timeout: 30_000 + ROUNDS * 2000,
 }, async () => {
@@ -80,12 +79,12 @@ test(`${RACERS} that find one dead lock, ${ROUNDS} rounds with delays, stops and
     const turns = racers.map((child) => takesTurn(child, turn));
     figures.turns += RACERS;
     const struck = racers[Math.floor(random() * RACERS)] as ChildProcess;
-    await pause(random() * 40);
+    await byChance(40, random);
     const kills = random() < 0.2;
     figures[kills ? 'killed' : 'stopped'] += 1;
     struck.kill(kills ? 'SIGKILL' : 'SIGSTOP');
     if (!kills) {
-      await pause(random() * 100);
+      await byChance(100, random);
       struck.kill('SIGCONT');
     }
     troubles.push(

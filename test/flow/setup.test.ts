@@ -95,6 +95,53 @@ describe('without a terminal', () => {
     expect(root.has(READONLY)).toBe(false);
   });
 
+  const STORE = {
+    acme: { tokens: { accessToken: 'made-up-of-acme', expiresAt: 1_893_456_000 }, serverUrl: 'https://acme.test/mcp' },
+    thing: {
+      tokens: { accessToken: 'made-up-of-thing', expiresAt: 1_893_456_000 },
+      serverUrl: 'https://thing.test/mcp',
+    },
+  };
+
+  test("of another tool's store with several servers, this server's token is taken", async () => {
+    const root = new Root();
+    const file = '.oauth-tokens/acme-thing-egress.json';
+    define(root, 'thing.json', { ...open('thing'), auth_type: 'oauth', auth_provider: 'acme' });
+    const { code } = await piped(root, ['setup', '--name', 'thing', '--json'], JSON.stringify(STORE));
+    expect(code).toBe(0);
+    expect(root.json(file).access_token).toBe('made-up-of-thing');
+    expect(root.text(file)).not.toContain('made-up-of-acme');
+  });
+
+  test("never another server's: it is refused, and the names there are said", async () => {
+    const root = new Root();
+    define(root, 'else.json', { ...open('else'), auth_type: 'oauth' });
+    const { code, stdout, stderr } = await piped(root, ['setup', '--name', 'else', '--json'], JSON.stringify(STORE));
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /holds tokens of "acme", "thing", and nothing says which is for else;.*nothing was written\n$/,
+    );
+    expect(stderr).not.toContain('made-up');
+    expect(root.has('.oauth-tokens')).toBe(false);
+  });
+
+  test.each([
+    [
+      'beside the answer',
+      { payload: { access_token: 'made-up', expires_in: 3600 }, expires_at: '2030-01-01T00:00:00Z' },
+    ],
+    ['beside a lifetime', { access_token: 'made-up', expires_in: 3600, expires_at: '2030-01-01T00:00:00Z' }],
+    ['since when', { access_token: 'made-up', expires_in: 3600, saved_at: '2029-12-31T23:00:00Z' }],
+  ])('the time that is written counts, not the lifetime from now: %s', async (what, input) => {
+    const root = new Root();
+    const { code, stdout } = await piped(root, ['setup', '--name', 'readonly', '--json'], JSON.stringify(input));
+    expect(code).toBe(0);
+    const { expires_at } = JSON.parse(stdout);
+    // What was obtained later than now cannot have been.
+    if (what === 'since when') expect(Math.abs(expires_at - Date.now() / 1000 - 3600)).toBeLessThan(600);
+    else expect(expires_at).toBe(Date.parse('2030-01-01T00:00:00Z') / 1000);
+  });
+
   test.each([
     [['setup'], 'setup asks on a terminal'],
     [['setup', '--json'], 'needs one --name'],

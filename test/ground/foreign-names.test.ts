@@ -52,10 +52,12 @@ describe.each(NAMES)('the name %s, chosen by somebody else', (name) => {
   });
 
   it('as a field of a pasted object stays one', () => {
-    expect(Object.keys(tokensIn(JSON.parse(`{"accessToken": "a", "${name}": "b"}`)) ?? {})).toEqual([
-      'access_token',
-      name,
-    ]);
+    expect(
+      Object.keys(
+        tokensIn(JSON.parse(`{"accessToken": "a", "${name}": "b"}`), { names: [], provider: null, addresses: [] }) ??
+          {},
+      ),
+    ).toEqual(['access_token', name]);
   });
 
   it('as an argument that a call does not have makes no header', () => {

@@ -3,6 +3,7 @@ import { errorOf } from '../../src/bridge/failures.js';
 import { joinServers } from '../../src/ground/entry.js';
 import { globBase } from '../../src/ground/glob.js';
 import { cleanToken } from '../../src/ground/pasted.js';
+import { redactor } from '../../src/ground/redaction.js';
 import { keyOf, readServer, serverUrl, trimSlashes } from '../../src/ground/server.js';
 import { readSeconds, tokenName } from '../../src/ground/token.js';
 import { trimEnd, trimEnds } from '../../src/ground/trim.js';
@@ -30,8 +31,8 @@ describe('a long text of others costs no more than its length', () => {
     ['blanks in a number', () => readSeconds(`${run(' ')}1x`)],
     ['dashes in a file name', () => tokenName(`${run('-egress')}x.json`)],
     ['a glob of folders', () => globBase(run('a/'))],
-    ['brackets in a page', () => errorOf(new HttpFailure(500, '', `${run('<')}`))],
-    ['bearers in a page', () => errorOf(new HttpFailure(500, '', run('Bearer ')))],
+    ['brackets in a page', () => errorOf(new HttpFailure(500, '', `${run('<')}`), redactor([]))],
+    ['bearers in a page', () => errorOf(new HttpFailure(500, '', run('Bearer ')), redactor([]))],
   ])('%s', (_, use) => {
     use();
   });

@@ -10,6 +10,7 @@ const remote: RemoteEntry = {
   key: 'k',
   file: 'f',
   url: 'http://k',
+  openUrl: 'http://k',
   sse: false,
   headers: {},
   token: null,
