@@ -1,4 +1,6 @@
 import { type Failure, kindOfCode } from './failure.js';
+import { jwtLife } from './jwt.js';
+import { readMoment } from './moment.js';
 import { isRecord } from './problem.js';
 import { foreignText, Secret, secretOrNull } from './secret.js';
 import { readSeconds } from './token.js';
@@ -22,19 +24,25 @@ export interface Grant {
   /** Seconds until the refresh token ends (Keycloak, GitHub). */
   readonly refreshExpiresIn: number | null;
   readonly tokenType: string | null;
+  /** When the access token ends, where the answer says so instead of for how long it lives; epoch seconds. */
+  readonly expiresAt?: number | null;
+  /** The same of the refresh token. */
+  readonly refreshExpiresAt?: number | null;
+  /** What else it says, by the names it has there. */
+  readonly others?: Readonly<Record<string, string | number | boolean>>;
   /** Put together from the pieces of an answer that could not be parsed. */
   readonly salvaged: boolean;
 }
 
 /**
  * Takes the tokens out of an answer before anything about it is judged: JSON with or without a BOM, whatever
- * its content type and status, form-encoded (GitHub without `Accept`), nested (Slack's `authed_user`), or
+ * its content type and status, form-encoded (GitHub without `Accept`), inside other objects (Slack's `authed_user`), or
  * what can be salvaged of JSON that is broken. Null when there is no token in it.
  */
 export function takeGrant(answer: Answer): Grant | null {
   const document = readBody(answer.body);
-  const source = document && withNested(document);
-  const grant = source ? readGrant(source) : salvage(answer.body);
+  const source = document && tokensWithin(document);
+  const grant = document ? source && readGrant(source) : salvage(answer.body);
   return grant && (grant.access || grant.refresh) ? grant : null;
 }
 
@@ -110,20 +118,109 @@ function errorCode(document: Readonly<Record<string, unknown>>): string | null {
   return typeof document.error === 'string' && document.error !== '' ? document.error : null;
 }
 
-function withNested(document: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const nested = document.authed_user;
-  return isRecord(nested) && !document.access_token ? { ...document, ...nested } : document;
+const ACCESS = ['access_token', 'accessToken'] as const;
+const REFRESH = ['refresh_token', 'refreshToken'] as const;
+const TYPE = ['token_type', 'tokenType'] as const;
+const LIFETIME = ['expires_in', 'expiresIn', 'expires'] as const;
+const END = ['expires_at', 'expiresAt', 'expires_on', 'expiresOn', 'expiration', 'expiry', 'expires'] as const;
+const REFRESH_LIFETIME = [
+  'refresh_expires_in',
+  'refreshExpiresIn',
+  'refresh_token_expires_in',
+  'refreshTokenExpiresIn',
+] as const;
+const REFRESH_END = [
+  'refresh_expires_at',
+  'refreshExpiresAt',
+  'refresh_token_expires_at',
+  'refreshTokenExpiresAt',
+] as const;
+const MANAGED = new Set<string>([...ACCESS, ...REFRESH, ...TYPE, ...LIFETIME, ...END, ...REFRESH_LIFETIME]);
+
+/** Bounds of the search for the object that holds the tokens. */
+const DEEPEST = 4;
+const MOST_OBJECTS = 200;
+
+/** The outermost object that holds a token, with what stands beside it further out; null when there is none. */
+function tokensWithin(document: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | null {
+  let level: Readonly<Record<string, unknown>>[] = [document];
+  for (let depth = 0, looked = 0; depth <= DEEPEST && level.length > 0; depth += 1) {
+    const next: Readonly<Record<string, unknown>>[] = [];
+    for (const one of level) {
+      looked += 1;
+      if (looked > MOST_OBJECTS) return null;
+      if (secretOf(one, ACCESS) || secretOf(one, REFRESH)) return one;
+      for (const inner of Object.values(one)) if (isRecord(inner)) next.push({ ...scalarsOf(one), ...inner });
+    }
+    level = next;
+  }
+  return null;
+}
+
+function scalarsOf(document: Readonly<Record<string, unknown>>): Record<string, string | number | boolean> {
+  return Object.fromEntries(
+    Object.entries(document).filter(
+      (entry): entry is [string, string | number | boolean] =>
+        ['string', 'number', 'boolean'].includes(typeof entry[1]) && !MANAGED.has(entry[0]),
+    ),
+  );
 }
 
 function readGrant(document: Readonly<Record<string, unknown>>): Grant {
+  const type = valueOf(document, TYPE);
+  const refresh = secretOf(document, REFRESH);
   return {
-    access: secretOrNull(document.access_token),
-    refresh: secretOrNull(document.refresh_token),
-    expiresIn: readSeconds(document.expires_in),
-    refreshExpiresIn: readSeconds(document.refresh_expires_in ?? document.refresh_token_expires_in),
-    tokenType: typeof document.token_type === 'string' && document.token_type !== '' ? document.token_type : null,
+    access: secretOf(document, ACCESS),
+    refresh,
+    expiresIn: firstOf(document, LIFETIME, readLifetime),
+    expiresAt: firstOf(document, [...LIFETIME, ...END], readEnd),
+    refreshExpiresIn: firstOf(document, REFRESH_LIFETIME, readLifetime),
+    refreshExpiresAt:
+      firstOf(document, [...REFRESH_END, ...REFRESH_LIFETIME], readEnd) ??
+      (refresh && (jwtLife(refresh.reveal())?.exp ?? null)),
+    tokenType: typeof type === 'string' && type.trim() !== '' ? type : null,
+    others: scalarsOf(document),
     salvaged: false,
   };
+}
+
+function valueOf(document: Readonly<Record<string, unknown>>, names: readonly string[]): unknown {
+  const name = names.find((one) => Object.hasOwn(document, one));
+  return name === undefined ? undefined : document[name];
+}
+
+/** A blank, or the word for nothing, is no token. */
+function secretOf(document: Readonly<Record<string, unknown>>, names: readonly string[]): Secret | null {
+  const value = valueOf(document, names);
+  if (typeof value !== 'string' || /^\s*(?:null|undefined|none)?\s*$/i.test(value)) return null;
+  return secretOrNull(value);
+}
+
+function firstOf(
+  document: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+  read: (value: unknown) => number | null,
+): number | null {
+  for (const name of names) {
+    const found = Object.hasOwn(document, name) ? read(document[name]) : null;
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** More seconds than any token lives: an epoch time. */
+const EPOCH_FROM = 1_000_000_000;
+
+/** `3600`, `"3600"` or `"3600s"`; nothing that cannot be a lifetime. */
+function readLifetime(value: unknown): number | null {
+  const seconds = readSeconds(typeof value === 'string' ? value.trim().replace(/s$/i, '') : value);
+  return seconds !== null && seconds > 0 && seconds < EPOCH_FROM ? seconds : null;
+}
+
+/** A point in time, in any way that token files have it. */
+function readEnd(value: unknown): number | null {
+  const at = readMoment(value)?.at ?? null;
+  return at !== null && at >= EPOCH_FROM ? at : null;
 }
 
 /** Only whole strings are taken: a token cut in the middle is worth nothing and would replace one that is. */

@@ -259,6 +259,20 @@ export interface TokenBackupFile {
     refreshExpiresIn: number | null;
     tokenType: string | null;
     salvaged: boolean;
+    /**
+     * epoch seconds
+     */
+    expiresAt?: number | null;
+    /**
+     * epoch seconds
+     */
+    refreshExpiresAt?: number | null;
+    /**
+     * the other fields of the answer
+     */
+    others?: {
+      [k: string]: string | number | boolean;
+    };
   };
   obtainedAt: number;
   expiresAt: number | null;

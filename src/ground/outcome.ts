@@ -49,8 +49,17 @@ export function failureOf(
 export function updateOf(grant: Grant, now: number, skew: number): Update {
   const time = tokenTime(now, skew);
   if (grant.expiresIn !== null) return { grant, now: time, expiresAt: time + grant.expiresIn };
+  if (typeof grant.expiresAt === 'number' && grant.expiresAt > time) {
+    return { grant, now: time, expiresAt: grant.expiresAt };
+  }
   const exp = grant.access && jwtLife(grant.access.reveal())?.exp;
   return { grant, now: time, expiresAt: exp ? exp + (skew > SKEW_NOTICED ? skew : 0) : null };
+}
+
+/** When the new refresh token ends; null when nothing tells, or it has no end. */
+export function refreshEndOf({ grant, now }: Update): number | null {
+  if (grant.refreshExpiresIn !== null) return now + grant.refreshExpiresIn;
+  return grant.refreshExpiresAt ?? null;
 }
 
 /** Seconds for which the new access token is good; null when nothing tells, or it never was. */

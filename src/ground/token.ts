@@ -153,7 +153,7 @@ function whyUnrenderable(document: Readonly<Record<string, unknown>>, access: Se
   if (document.salvaged_at !== undefined) return 'it was salvaged from a damaged answer and awaits a clean one';
   // "bot" and "user" are Slack's names for bearer tokens (docs.slack.dev, using token rotation).
   const type = document.token_type;
-  if (typeof type === 'string' && type !== '' && !/^(bearer|bot|user)$/i.test(type)) {
+  if (typeof type === 'string' && type.trim() !== '' && !/^(bearer|bot|user)[\s_-]*(token)?$/i.test(type.trim())) {
     return `its token_type is "${foreignText(type, [], 20)}", not Bearer`;
   }
   return whyNoHeaderValue(access.reveal());

@@ -22,6 +22,9 @@ export function updateFields(
   delete next.salvaged_at;
   if (!grant.access) return next;
 
+  for (const [name, value] of Object.entries(grant.others ?? {})) {
+    if (Object.hasOwn(fields, name) && isRenewable(name, fields)) next[name] = value;
+  }
   if (grant.tokenType !== null && !sameType(fields.token_type, grant.tokenType)) next.token_type = grant.tokenType;
   if ('expires_in' in fields)
     next.expires_in = inStyleOf(fields.expires_in, expiresAt === null ? null : Math.round(expiresAt - now));
@@ -39,6 +42,28 @@ export function updateFields(
   }
   if ('expires_at_human' in fields) next.expires_at_human = expiresAt === null ? null : humanMoment(expiresAt);
   return next;
+}
+
+/** What a request is made of is the user's to say, and the scope is asked for again where there is no refresh token. */
+const ASKED_WITH = new Set([
+  'provider',
+  'client_id',
+  'client_secret',
+  'client_registration',
+  'token_endpoint',
+  'token_endpoint_auth_method',
+  'grant_type',
+  'resource',
+  'audience',
+  'tenant',
+  'tenant_id',
+  'user_id',
+  'acquired_for',
+]);
+
+function isRenewable(name: string, fields: Readonly<Record<string, unknown>>): boolean {
+  if (name === 'scope') return typeof fields.scope === 'string' && typeof fields.refresh_token === 'string';
+  return !ASKED_WITH.has(name) && typeof fields[name] !== 'object';
 }
 
 function sameType(before: unknown, now: string): boolean {
