@@ -167,7 +167,7 @@ function scalarsOf(document: Readonly<Record<string, unknown>>): Record<string, 
 }
 
 function readGrant(document: Readonly<Record<string, unknown>>): Grant {
-  const type = valueOf(document, TYPE);
+  const type = firstValue(document, TYPE);
   const refresh = secretOf(document, REFRESH);
   return {
     access: secretOf(document, ACCESS),
@@ -184,14 +184,14 @@ function readGrant(document: Readonly<Record<string, unknown>>): Grant {
   };
 }
 
-function valueOf(document: Readonly<Record<string, unknown>>, names: readonly string[]): unknown {
+function firstValue(document: Readonly<Record<string, unknown>>, names: readonly string[]): unknown {
   const name = names.find((one) => Object.hasOwn(document, one));
   return name === undefined ? undefined : document[name];
 }
 
 /** A blank, or the word for nothing, is no token. */
 function secretOf(document: Readonly<Record<string, unknown>>, names: readonly string[]): Secret | null {
-  const value = valueOf(document, names);
+  const value = firstValue(document, names);
   if (typeof value !== 'string' || /^\s*(?:null|undefined|none)?\s*$/i.test(value)) return null;
   return secretOrNull(value);
 }

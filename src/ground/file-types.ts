@@ -1,35 +1,42 @@
 // Generated from schemas/*.schema.json by "npm run generate"; change those.
 
 /**
- * epoch seconds, ISO 8601, or null
- */
-export type Moment = number | string | null;
-
-/**
  * One token in one file: .oauth-tokens/*.json, .mcp_tokens_*.json.
  */
 export interface TokenFile {
   provider?: string;
   access_token?: string | null;
   refresh_token?: string | null;
-  token_type?: string | null;
-  expires_at?: Moment;
+  token_type?: unknown;
+  /**
+   * epoch seconds (or milliseconds, ...), ISO 8601, RFC 1123, or null; what cannot be read is named
+   */
+  expires_at?: {
+    [k: string]: unknown;
+  };
   /**
    * a number of seconds
    */
-  expires_in?: number | string | null;
-  scope?: string | null;
+  expires_in?: {
+    [k: string]: unknown;
+  };
+  scope?: unknown;
   grant_type?: 'refresh_token' | 'client_credentials' | 'password' | 'authorization_code' | null;
   /**
    * an http or https URL
    */
   token_endpoint?: string;
-  token_endpoint_auth_method?: 'client_secret_basic' | 'client_secret_post' | 'none';
+  /**
+   * client_secret_basic, client_secret_post or none
+   */
+  token_endpoint_auth_method?: {
+    [k: string]: unknown;
+  };
   client_id?: string | null;
   client_secret?: string | null;
-  resource?: string | null;
-  audience?: string | null;
-  cloud_id?: string | null;
+  resource?: unknown;
+  audience?: unknown;
+  cloud_id?: unknown;
   [k: string]: unknown;
 }
 
@@ -42,9 +49,11 @@ export interface TokenStoreFile {
   };
   client_credentials?: TokenFile | null;
   /**
-   * epoch seconds, ISO 8601, or null
+   * epoch seconds, ISO 8601, or null; what cannot be read is named
    */
-  last_updated?: number | string | null;
+  last_updated?: {
+    [k: string]: unknown;
+  };
   [k: string]: unknown;
 }
 
@@ -62,7 +71,11 @@ export type ServerFile = {
   path?: string;
   proxy_pass_url?: Url;
   mcp_endpoint?: Url;
-  auth_type?: 'none' | 'oauth' | 'api_key' | null;
+  /**
+   * what the server wants; counts before auth_type
+   */
+  auth_scheme?: 'none' | 'bearer' | 'api_key' | 'oauth' | 'custom' | 'api-key' | null;
+  auth_type?: 'none' | 'oauth' | 'custom' | 'api_key' | 'api-key' | 'bearer' | null;
   auth_provider?: string | null;
   /**
    * the name of a token
@@ -218,6 +231,10 @@ export interface HistoryFile {
   } | null;
   succeededAt: number | null;
   lifetime: number | null;
+  /**
+   * when the refresh token ends
+   */
+  refreshEndsAt?: number | null;
   uncalled: number[];
   /**
    * hash of the tokens in the environment that were last taken over, or tried

@@ -20,6 +20,8 @@ export interface History {
   readonly succeededAt: number | null;
   /** Seconds, from the last answer. */
   readonly lifetime: number | null;
+  /** When the refresh token ends, from the last answer; epoch seconds. */
+  readonly refreshEndsAt?: number | null;
   /** Times of recent refreshes that the token's lifetime did not call for. */
   readonly uncalled: number[];
   /** Hash of the tokens in the environment that were last taken over, or tried: each is once. */
@@ -163,6 +165,7 @@ export interface Success {
   readonly subject: string;
   /** Seconds. */
   readonly lifetime: number | null;
+  readonly refreshEndsAt: number | null;
 }
 
 /** The history after an answer that was saved. */
@@ -179,6 +182,7 @@ export function afterSuccess(history: History, at: Success): History {
     verdict: braked ? BRAKED : null,
     succeededAt: at.now,
     lifetime: at.lifetime,
+    refreshEndsAt: at.refreshEndsAt,
     uncalled,
     hostHeld: null,
   };

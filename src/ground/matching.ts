@@ -1,5 +1,5 @@
 import type { Server } from './server.js';
-import { egressKey, type Token } from './token.js';
+import { egressKey, isEgressFile, type Token } from './token.js';
 
 export type Match =
   | { readonly token: Token }
@@ -15,7 +15,10 @@ export interface TokenIndex {
   readonly byName: ReadonlyMap<string, Token>;
   /** By the key in `<provider>-<key>-egress.json`. */
   readonly byKey: ReadonlyMap<string, readonly Token[]>;
+  /** In small letters. */
   readonly byProvider: ReadonlyMap<string, readonly Token[]>;
+  /** Egress files by their token's name, in small letters. */
+  readonly written: ReadonlyMap<string, Token>;
 }
 
 export function indexTokens(tokens: readonly Token[]): TokenIndex {
@@ -27,28 +30,36 @@ export function indexTokens(tokens: readonly Token[]): TokenIndex {
     if (there) there.push(token);
     else index.set(key, [token]);
   };
+  const written = new Map<string, Token>();
   for (const token of tokens) {
     add(byKey, egressKey(token), token);
-    add(byProvider, token.provider, token);
+    add(byProvider, token.provider?.toLowerCase() ?? null, token);
+    if (isEgressFile(token.file)) written.set(token.name.toLowerCase(), token);
   }
-  return { byName: new Map(tokens.map((token) => [token.name, token])), byKey, byProvider };
+  return { byName: new Map(tokens.map((token) => [token.name, token])), byKey, byProvider, written };
 }
 
 /**
  * The token of an OAuth server: the one its definition names, else the file written for it
  * (`<provider>-<key>-egress.json`), else the only one of its provider.
  */
-export function matchToken(server: Server, { byName, byKey, byProvider }: TokenIndex): Match {
+export function matchToken(server: Server, index: TokenIndex): Match {
+  const { byName, byKey, byProvider } = index;
   const login = `token-refresher login ${server.key}`;
   if (server.token !== null) {
     const token = byName.get(server.token);
     return token ? { token } : none(`there is no token "${server.token}"; run: ${login}`, server.token);
   }
   const provider = server.authProvider;
-  const written = byKey.get(server.key)?.find((token) => provider === null || token.provider === provider);
+  // Its name decides, whatever the file says of its provider.
+  const written =
+    provider === null
+      ? byKey.get(server.key)?.[0]
+      : (index.written.get(`${provider}-${server.key}`.toLowerCase()) ??
+        byKey.get(server.key)?.find((token) => token.provider?.toLowerCase() === provider.toLowerCase()));
   if (written) return { token: written };
   if (provider === null) return none(`it names no auth_provider and no token; run: ${login}`);
-  const ofProvider = byProvider.get(provider) ?? [];
+  const ofProvider = byProvider.get(provider.toLowerCase()) ?? [];
   const [only] = ofProvider;
   if (only && ofProvider.length === 1) return { token: only };
   if (!only) return none(`there is no token of ${provider}; run: ${login}`, `${provider}-${server.key}`);

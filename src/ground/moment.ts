@@ -3,7 +3,14 @@
 const LATEST = 253_402_300_799; // the end of the year 9999: later than that, a Date cannot be written as ISO 8601
 
 export type MomentStyle =
-  | { readonly kind: 'epoch'; readonly decimals: number; readonly text: boolean }
+  | {
+      readonly kind: 'epoch';
+      readonly decimals: number;
+      readonly text: boolean;
+      /** How many of its units make a second; 1 where nothing is said. */
+      readonly unit?: number;
+    }
+  | { readonly kind: 'http' }
   | { readonly kind: 'iso'; readonly separator: string; readonly decimals: number; readonly zone: string };
 
 export interface Moment {
@@ -12,13 +19,17 @@ export interface Moment {
   readonly style: MomentStyle;
 }
 
-const ISO = /^(\d{4}-\d{2}-\d{2})([T ])(\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d{1,9}))?(Z| ?UTC|[+-]\d{2}:?\d{2})?$/i;
-const EPOCH = /^\d{1,12}(?:\.(\d+))?$/;
+const ISO = /^(\d{4}-\d{2}-\d{2})([T ])(\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d{1,9}))?(Z| ?UTC|[+-]\d{2}(?::?\d{2})?)?$/i;
+const EPOCH = /^\d{1,19}(?:\.(\d+))?$/;
+/** RFC 9110 section 5.6.7, as RFC 1123 has it. */
+const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} (?:GMT|UTC|[+-]0000)$/;
+const BASIC = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/;
 
 /** Reads epoch seconds (number or text) or ISO 8601 with `Z`, `UTC`, an offset, or none (then UTC); else null. */
 export function readMoment(value: unknown): Moment | null {
   if (typeof value === 'number') {
-    if (!Number.isFinite(value) || value < 0 || value > LATEST) return null;
+    if (!Number.isFinite(value) || value < 0) return null;
+    if (value > LATEST / 2) return inUnits(value, false);
     return { at: value, style: { kind: 'epoch', decimals: Number.isInteger(value) ? 0 : 6, text: false } };
   }
   if (typeof value !== 'string') return null;
@@ -26,8 +37,15 @@ export function readMoment(value: unknown): Moment | null {
   const epoch = EPOCH.exec(text);
   if (epoch) {
     const at = Number(text);
-    return at > LATEST ? null : { at, style: { kind: 'epoch', decimals: epoch[1]?.length ?? 0, text: true } };
+    if (at > LATEST / 2) return inUnits(at, true);
+    return { at, style: { kind: 'epoch', decimals: epoch[1]?.length ?? 0, text: true } };
   }
+  if (HTTP_DATE.test(text)) {
+    const at = Date.parse(text) / 1000;
+    return Number.isNaN(at) ? null : { at, style: { kind: 'http' } };
+  }
+  const basic = BASIC.exec(text);
+  if (basic) return readMoment(text.replace(BASIC, '$1-$2-$3T$4:$5:$6Z'));
   const iso = ISO.exec(text);
   if (!iso) return null;
   const [, date, separator = 'T', time, fraction = '', zone = ''] = iso;
@@ -41,9 +59,20 @@ export function readMoment(value: unknown): Moment | null {
   };
 }
 
+/** Milliseconds, microseconds or nanoseconds: whichever makes a year that people live in. */
+function inUnits(value: number, text: boolean): Moment | null {
+  const unit = [1e3, 1e6, 1e9].find((one) => value / one < LATEST / 50);
+  return unit === undefined ? null : { at: value / unit, style: { kind: 'epoch', decimals: 0, text, unit } };
+}
+
 /** Writes epoch seconds in a style that was read before. */
 export function writeMoment(at: number, style: MomentStyle): string | number {
   const seconds = Math.min(Math.max(at, 0), LATEST);
+  if (style.kind === 'http') return new Date(seconds * 1000).toUTCString();
+  if (style.kind === 'epoch' && style.unit !== undefined) {
+    const units = Math.floor(seconds * style.unit);
+    return style.text ? String(units) : units;
+  }
   if (style.kind === 'epoch') {
     if (style.text) return seconds.toFixed(style.decimals);
     if (style.decimals === 0) return Math.floor(seconds);
@@ -70,7 +99,7 @@ function fractionDigits(fraction: number, decimals: number): string {
 }
 
 function withColon(zone: string): string {
-  return zone.includes(':') ? zone : `${zone.slice(0, 3)}:${zone.slice(3)}`;
+  return zone.includes(':') ? zone : `${zone.slice(0, 3)}:${zone.slice(3) || '00'}`;
 }
 
 function offsetSeconds(zone: string): number {

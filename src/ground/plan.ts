@@ -113,7 +113,16 @@ export function planFor(token: Token, facts: Facts): Plan {
   if (verdict) return afterVerdict(verdict, history, facts, expired);
   if (!token.access) return { refresh: true, at: now, state: 'due', reason: 'there is no access token yet' };
   if (facts.asker === 'rejection') return { refresh: true, at: now, state: 'due', reason: 'its server rejected it' };
-  if (ends === null) return { refresh: false, at: null, state: 'unknown', reason: 'nothing tells when it expires' };
+  // A refresh token that ends first takes the access token's successor with it.
+  const refreshDue = refreshTokenDue(token, facts);
+  if (refreshDue !== null && refreshDue <= now) {
+    return { refresh: true, at: now, state: expired ? 'expired' : 'due', reason: 'its refresh token ends soon' };
+  }
+  if (ends === null) {
+    const state = 'unknown';
+    if (refreshDue === null) return { refresh: false, at: null, state, reason: 'nothing tells when it expires' };
+    return { refresh: false, at: refreshDue, state, reason: 'before its refresh token ends' };
+  }
 
   const before = margin(token, facts);
   const jitter = Math.min(before * JITTER_SHARE, JITTER_MOST) * fraction(token.name + ends);
@@ -125,7 +134,21 @@ export function planFor(token: Token, facts: Facts): Plan {
   if (due <= now) return { refresh: true, at: now, state, reason: expiryReason(ends - time) };
   const reason =
     due === floorEnds ? `at most once in ${duration(timing.floor)}` : `${duration(before)} before it expires`;
+  if (refreshDue !== null && refreshDue < due) {
+    return { refresh: false, at: refreshDue, state, reason: 'before its refresh token ends' };
+  }
   return { refresh: false, at: due, state, reason };
+}
+
+/** When the refresh token has to be spent at the latest; null when it has no end that is known. */
+function refreshTokenDue(
+  token: Token,
+  { history, timing, subject }: Pick<Facts, 'history' | 'timing' | 'subject'>,
+): number | null {
+  const { refreshEndsAt = null, succeededAt } = history;
+  if (!token.refresh || refreshEndsAt === null || succeededAt === null || history.subject !== subject) return null;
+  const life = refreshEndsAt - succeededAt;
+  return Math.max(refreshEndsAt - Math.min(timing.buffer, life / 3), succeededAt + timing.floor);
 }
 
 function afterVerdict(verdict: Verdict, history: History, facts: Facts, expired: boolean): Plan {

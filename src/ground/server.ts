@@ -47,7 +47,7 @@ export function readServer(file: string, definition: ServerFile): Server | null 
     key,
     ownUrl: text(definition.mcp_endpoint) ?? withTransport(text(definition.proxy_pass_url), isSseOnly(transports)),
     sse: isSseOnly(transports),
-    auth: definition.auth_type === 'oauth' || definition.auth_type === 'api_key' ? definition.auth_type : 'none',
+    auth: authOf(definition),
     authProvider: text(definition.auth_provider),
     token: text(definition.token),
     headers: headers.values,
@@ -55,6 +55,21 @@ export function readServer(file: string, definition: ServerFile): Server | null 
     secretNames: [...headers.secret, ...env.secret],
     enabled: definition.is_enabled !== false,
   };
+}
+
+/** Both spellings that the registry has had; where they disagree the newer one, `auth_scheme`, counts. */
+const AUTH: ReadonlyMap<string, Server['auth']> = new Map([
+  ['none', 'none'],
+  ['bearer', 'oauth'],
+  ['oauth', 'oauth'],
+  ['custom', 'oauth'],
+  ['api_key', 'api_key'],
+  ['api-key', 'api_key'],
+]);
+
+function authOf({ auth_scheme: scheme, auth_type: type }: ServerFile): Server['auth'] {
+  const said = text(scheme) ?? text(type) ?? 'none';
+  return AUTH.get(said.trim().toLowerCase()) ?? 'none';
 }
 
 /** What in a definition cannot be understood although its schema has accepted it; null when nothing is. */

@@ -44,7 +44,23 @@ export interface Expiry {
 }
 
 /** Fields that say when the token was obtained, the first that is there counts. */
-export const OBTAINED_FIELDS = ['refreshed_at', 'obtained_at', 'generated_at', 'saved_at'] as const;
+export const OBTAINED_FIELDS = [
+  'refreshed_at',
+  'obtained_at',
+  'generated_at',
+  'saved_at',
+  'issued_at',
+  'created_at',
+] as const;
+
+/** Fields that say when the token ends; the first that can be read counts, and keeps its name and style. */
+export const EXPIRY_FIELDS = ['expires_at', 'expires_on', 'expiry_date', 'expiry', 'expires', 'expiresAt'] as const;
+
+/** The field of those that a file has. */
+export function expiryField(document: Readonly<Record<string, unknown>>): (typeof EXPIRY_FIELDS)[number] | null {
+  const there = EXPIRY_FIELDS.filter((field) => Object.hasOwn(document, field));
+  return there.find((field) => readMoment(document[field])) ?? there[0] ?? null;
+}
 
 /** What a token file begins with, in the shape that the gateway's own scripts write. */
 export const NO_TOKEN = {
@@ -121,7 +137,8 @@ function readExpiry(document: Readonly<Record<string, unknown>>, access: Secret 
   const life = access && jwtLife(access.reveal());
   const expiresIn = readSeconds(document.expires_in);
   const obtained = obtainedAt(document);
-  const written = readMoment(document.expires_at);
+  const ends = expiryField(document);
+  const written = ends === null ? null : readMoment(document[ends]);
   const at = written?.at ?? (obtained && expiresIn !== null ? obtained.at + expiresIn : null);
   if (at === null) {
     const exp = life?.exp ?? null;

@@ -3,6 +3,7 @@ import type { Environment, Provider } from '../ground/provider.js';
 import type { AgentFile } from '../ground/recipe.js';
 import type { Server } from '../ground/server.js';
 import { fileStem, type Token, type Wanted } from '../ground/token.js';
+import { withProviders } from '../ground/token-providers.js';
 import { asWanted, notYetThere } from '../ground/wanted.js';
 import type { Digest } from '../ports/digest.js';
 import type { Documents } from '../ports/documents.js';
@@ -121,7 +122,10 @@ export function createLoader(parts: LoaderParts): Loader {
         [...values(shippedProviders), ...values(ownProviders)].map((provider) => [provider.name, provider]),
       );
       const sorted = separateCopies(
-        named.tokens.map((token) => stillRenderable(token, previous.get(token.name))),
+        withProviders(
+          named.tokens.map((token) => stillRenderable(token, previous.get(token.name))),
+          { providers: providers.keys(), agents, servers: values(servers) },
+        ),
         {
           servers: values(servers),
           ledger,
@@ -216,7 +220,7 @@ export function stillRenderable(token: Token, before: Token | undefined): Token 
     : { ...token, rendered: before.rendered };
 }
 
-/** Two files may call for one token name; the second is called by its whole file name. */
+/** Several files may call for one token name; the first has it, the others are called by more of their paths. */
 function withDistinctNames(found: readonly Token[]): { tokens: Token[]; problems: Problem[] } {
   const taken = new Map<string, Token>();
   const problems: Problem[] = [];
@@ -226,11 +230,21 @@ function withDistinctNames(found: readonly Token[]): { tokens: Token[]; problems
       taken.set(token.name, token);
       continue;
     }
-    const name = fileStem(token.file);
+    const name = otherNames(token).find((one) => !taken.has(one)) ?? token.file;
     problems.push(warning(token.file, '', `holds a token of the same name as ${first.file}; it is called "${name}"`));
-    if (!taken.has(name)) taken.set(name, { ...token, name });
+    taken.set(name, { ...token, name });
   }
   return { tokens: [...taken.values()], problems };
+}
+
+/** From the file's whole name to its whole path. */
+function otherNames({ file, name, at }: Token): string[] {
+  const parts = file
+    .replace(/\.json$/i, '')
+    .split('/')
+    .filter((part) => part !== '');
+  const stems = parts.map((_, index) => parts.slice(parts.length - 1 - index).join('-'));
+  return at.length === 0 ? stems : stems.map((stem) => `${stem}:${name.slice(name.indexOf(':') + 1)}`);
 }
 
 function values<T>(shelf: { readonly items: readonly { readonly value: T | null }[] }): T[] {

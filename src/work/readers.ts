@@ -7,7 +7,7 @@ import { readProvider } from '../ground/provider.js';
 import type { AgentFile } from '../ground/recipe.js';
 import { secretOrNull } from '../ground/secret.js';
 import { misreadIn, readServer, type Server, trimSlashes } from '../ground/server.js';
-import { fileStem, type Token, type Wanted } from '../ground/token.js';
+import { EXPIRY_FIELDS, fileStem, type Token, type Wanted } from '../ground/token.js';
 import { readWanted } from '../ground/wanted.js';
 import type { Documents } from '../ports/documents.js';
 import type { Reader } from './shelf.js';
@@ -20,19 +20,31 @@ export interface TokenFileContent {
 
 export function tokenReader(documents: Documents): Reader<TokenFileContent> {
   return (file, document) => {
+    // A list is no token and no agent: other tools of the gateway leave some there.
+    if (Array.isArray(document)) return { value: { tokens: [], agent: null }, problems: [] };
     if (!isRecord(document)) return { value: null, problems: [notAnObject(file)] };
     const format = formatOf(file, document);
     const checked = check<Record<string, unknown>>(documents, format.schema, file, document);
     if ('problems' in checked) return { value: null, problems: checked.problems };
     const tokens = format.read(file, document);
-    const undated = tokens.find(({ fields }) => fields.expires_at !== undefined && !readMoment(fields.expires_at));
-    if (undated) return { value: null, problems: [problem(file, pointerTo(undated, 'expires_at'), 'is not a time')] };
     const problems = tokens.flatMap((token) => {
-      if (!token.access || token.unrenderable === null) return [];
-      return [warning(file, pointerTo(token, 'access_token'), `is not given to clients: ${token.unrenderable}`)];
+      const undated = EXPIRY_FIELDS.filter((field) => {
+        const value = token.fields[field];
+        return value !== undefined && !/^0001-01-01/.test(value) && !readMoment(value);
+      }).map((field) => warning(file, pointerTo(token, field), 'is not a time; it is left aside'));
+      return [...undated, ...unrendered(file, token)];
     });
-    return { value: { tokens, agent: tokens.length === 0 ? readAgent(file, document) : null }, problems };
+    const agent = tokens.length === 0 ? readAgent(file, document) : null;
+    if (tokens.length === 0 && !agent && Object.keys(document).length > 0 && file.startsWith('.oauth-tokens/')) {
+      problems.push(warning(file, '', 'holds no token, and is no agent file; it is left aside'));
+    }
+    return { value: { tokens, agent }, problems };
   };
+}
+
+function unrendered(file: string, token: Token): Problem[] {
+  if (!token.access || token.unrenderable === null) return [];
+  return [warning(file, pointerTo(token, 'access_token'), `is not given to clients: ${token.unrenderable}`)];
 }
 
 function readAgent(file: string, document: Readonly<Record<string, unknown>>): readonly [string, AgentFile] | null {

@@ -11,7 +11,7 @@ import {
   type History,
   unansweredRequest,
 } from '../ground/history.js';
-import { type Exchange, failureOf, lifetimeOf, updateOf } from '../ground/outcome.js';
+import { type Exchange, failureOf, lifetimeOf, refreshEndOf, updateOf } from '../ground/outcome.js';
 import type { Asker } from '../ground/plan.js';
 import { isRecipe, type Recipe } from '../ground/recipe.js';
 import type { Secret } from '../ground/secret.js';
@@ -316,7 +316,8 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const called = person || since === null || (history.lifetime ?? Number.POSITIVE_INFINITY) <= since * 2;
     const lifetime = update && lifetimeOf(update);
     const uncalled = person ? [] : history.uncalled;
-    const next = afterSuccess({ ...history, uncalled }, { now, called, subject, lifetime });
+    const refreshEndsAt = update && refreshEndOf(update);
+    const next = afterSuccess({ ...history, uncalled }, { now, called, subject, lifetime, refreshEndsAt });
     await record(next);
     reached('recorded');
     tell.succeeded(token, update && update.expiresAt !== null ? update.expiresAt - update.now : null, next.verdict);

@@ -79,7 +79,7 @@ describe('how long a failure is waited for', () => {
 test('the brake counts 20 in any 10 minutes, and forgets', () => {
   let history = FRESH;
   const refresh = (now: number, called: boolean): void => {
-    history = afterSuccess(history, { now, called, subject: 's', lifetime: 1 });
+    history = afterSuccess(history, { now, called, subject: 's', lifetime: 1, refreshEndsAt: null });
   };
   for (let n = 0; n < 20; n += 1) refresh(NOW + n, false);
   expect(history.verdict).toBeNull();

@@ -39,8 +39,6 @@ describe('reading', () => {
     -1,
     Number.NaN,
     Number.POSITIVE_INFINITY,
-    NINE * 1000,
-    String(NINE * 1000),
     '1e9',
     '-5',
     '0x10',
@@ -93,5 +91,21 @@ describe('writing keeps the style', () => {
 
   it('the twin for people', () => {
     expect(humanMoment(NINE + 0.9)).toBe('2025-11-21 09:00:00 UTC');
+  });
+});
+
+describe('other ways to write a time, each written back as it was', () => {
+  it.each<[unknown, unknown]>([
+    [1_763_715_600_000, 1_763_719_200_000],
+    ['1763715600000', '1763719200000'],
+    [1_763_715_600_000_000, 1_763_719_200_000_000],
+    [1_763_715_600_000_000_000, 1_763_719_200_000_000_000],
+    ['Fri, 21 Nov 2025 09:00:00 GMT', 'Fri, 21 Nov 2025 10:00:00 GMT'],
+    ['2025-11-21 09:00:00+00', '2025-11-21 10:00:00+00'],
+    ['20251121T090000Z', '2025-11-21T10:00:00Z'],
+  ])('%j', (value, anHourLater) => {
+    const found = readMoment(value);
+    expect(found?.at).toBe(1_763_715_600);
+    expect(found && writeMoment(found.at + 3600, found.style)).toBe(anHourLater);
   });
 });

@@ -1,5 +1,6 @@
-import { type BigIntStats, type FSWatcher, lstatSync, readdirSync, statfsSync, statSync, watch } from 'node:fs';
+import { type BigIntStats, lstatSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { type FSWatcher, watch } from 'chokidar';
 import { codeOf } from '../../ports/files.js';
 import type { Watcher } from '../../ports/watcher.js';
 import { trace } from './trace.js';
@@ -60,26 +61,40 @@ export function pathWatcher({ ignore, changed, trouble }: PathWatcherParts): Wat
   };
 
   const start = (folder: string, one: Followed): void => {
-    try {
-      const handle = watch(folder, (_event, name) => {
-        if (name === null || matters(folder, name)) changed();
-      });
-      // It says no more then (on Windows, of a folder that was removed): the next look finds out.
-      handle.on('error', () => {
-        stop(folder);
-        changed();
-      });
-      one.handle = handle;
-      one.refusal = null;
-      if (!one.isRemote) one.look = null;
-    } catch (error) {
-      one.refusal = codeOf(error);
+    // Folders alone: chokidar's own bookkeeping of files is switched off by ignoring them, and its `raw` events name
+    // the entry that was touched.
+    const handle = watch(folder, {
+      depth: 0,
+      ignoreInitial: true,
+      ignored: (_path, stats) => stats !== undefined && !stats.isDirectory(),
+    });
+    handle.on('raw', (_event, name: string | null) => {
+      if (name === null || matters(folder, name)) changed();
+    });
+    handle.on('error', (error) => refused(folder, one, codeOf(error)));
+    one.handle = handle;
+    one.refusal = null;
+    if (one.isRemote) one.look ??= snapshot(folder, matters);
+    else one.look = null;
+  };
+
+  /** What the system refuses to watch is looked at; of a folder that is gone the next scan finds out. */
+  const refused = (folder: string, one: Followed, code: string): void => {
+    if (followed.get(folder) !== one) return;
+    if (GONE.has(code)) {
+      stop(folder);
+      changed();
+      return;
     }
-    if (one.isRemote || one.refusal !== null) one.look ??= snapshot(folder, matters);
+    void one.handle?.close();
+    one.handle = null;
+    one.refusal = code;
+    one.look ??= snapshot(folder, matters);
+    settle();
   };
 
   const stop = (folder: string): void => {
-    followed.get(folder)?.handle?.close();
+    void followed.get(folder)?.handle?.close();
     followed.delete(folder);
   };
 

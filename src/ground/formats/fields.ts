@@ -1,5 +1,5 @@
 import { humanMoment, type MomentStyle, readMoment, writeMoment } from '../moment.js';
-import { OBTAINED_FIELDS } from '../token.js';
+import { expiryField, OBTAINED_FIELDS } from '../token.js';
 import type { Update } from './format.js';
 
 const SECONDS: MomentStyle = { kind: 'epoch', decimals: 0, text: false };
@@ -34,11 +34,12 @@ export function updateFields(
     const style = readMoment(fields[field])?.style;
     if (style) next[field] = writeMoment(now, style);
   }
+  const field = expiryField(fields) ?? 'expires_at';
   const derived =
-    !('expires_at' in fields) && 'expires_in' in fields && OBTAINED_FIELDS.some((field) => readMoment(fields[field]));
+    !(field in fields) && 'expires_in' in fields && OBTAINED_FIELDS.some((field) => readMoment(fields[field]));
   if (!derived) {
-    const style = readMoment(fields.expires_at)?.style ?? SECONDS;
-    next.expires_at = expiresAt === null ? null : writeMoment(expiresAt, style);
+    const style = readMoment(fields[field])?.style ?? SECONDS;
+    next[field] = expiresAt === null ? null : writeMoment(expiresAt, style);
   }
   if ('expires_at_human' in fields) next.expires_at_human = expiresAt === null ? null : humanMoment(expiresAt);
   return next;
