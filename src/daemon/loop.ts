@@ -64,16 +64,17 @@ export async function runLoop(parts: LoopParts, signal: AbortSignal, force: bool
     if (world !== before) follow(world);
     before = world;
     // Between the steps others have their turn, as those who ask the API: with thousands of tokens each step takes long.
-    await clock.sleep(0);
-    const now = clock.now();
-    const surveyed = survey.all(world, now, force && cause === 'start' ? 'person' : 'schedule');
+    const pause = (): Promise<void> => clock.sleep(0);
+    await pause();
+    const asker = force && cause === 'start' ? 'person' : 'schedule';
+    const surveyed = await survey.inTurns(world, clock.now(), asker, pause);
     const awoke = cause === 'clock' || (cause === 'start' && clock.uptime() < JUST_BOOTED);
-    refresher.start(surveyed, world, force && cause === 'start' ? 'person' : 'schedule', awoke);
-    await clock.sleep(0);
+    refresher.start(surveyed, world, asker, awoke);
+    await pause();
     const rendered = clock.monotonic();
     const published = await publisher.publish(world);
     const ended = clock.monotonic();
-    await clock.sleep(0);
+    await pause();
     report({ world, surveyed, published, cause, took: ended - began, rendering: ended - rendered });
     cause = await sleepUntilNext(parts, surveyed, signal);
   }

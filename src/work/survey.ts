@@ -41,7 +41,12 @@ export interface HostKnowledge {
 export interface Surveyor {
   one(token: Token, world: World, now: number, asker: Asker): Surveyed;
   all(world: World, now: number, asker: Asker): Surveyed[];
+  /** As `all`, with pauses, so that thousands of tokens keep nobody else waiting. */
+  inTurns(world: World, now: number, asker: Asker, pause: () => Promise<void>): Promise<Surveyed[]>;
 }
+
+/** Tokens between two pauses: some milliseconds. */
+const AT_ONCE = 500;
 
 export function createSurveyor(parts: SurveyParts): Surveyor {
   const { histories, backups, spentTokens, digest, timing, allowHttp, hosts } = parts;
@@ -93,6 +98,23 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
     return { token, recipe, history, subject, plan, expiresAt: expiresAt(token, skew) };
   };
 
+  /** Each step is a part of the work; the last one gives the whole. */
+  function* steps(world: World, now: number, asker: Asker): Generator<undefined, Surveyed[]> {
+    // First all of them: what one token's server has asked for holds for the others of its host.
+    const ledger = spentTokens.load();
+    const remembered: { token: Token; history: History }[] = [];
+    for (const token of world.tokens) {
+      const history = histories.read(token);
+      hosts.recall(history);
+      if (remembered.push({ token, history }) % AT_ONCE === 0) yield;
+    }
+    const surveyed: Surveyed[] = [];
+    for (const { token, history } of remembered) {
+      if (surveyed.push(survey(token, history, { world, ledger }, now, asker)) % AT_ONCE === 0) yield;
+    }
+    return surveyed;
+  }
+
   return {
     one(token, world, now, asker) {
       const history = histories.read(token);
@@ -100,14 +122,19 @@ export function createSurveyor(parts: SurveyParts): Surveyor {
       return survey(token, history, { world, ledger: spentTokens.load() }, now, asker);
     },
     all(world, now, asker) {
-      // First all of them: what one token's server has asked for holds for the others of its host.
-      const ledger = spentTokens.load();
-      const remembered = world.tokens.map((token) => {
-        const history = histories.read(token);
-        hosts.recall(history);
-        return { token, history };
-      });
-      return remembered.map(({ token, history }) => survey(token, history, { world, ledger }, now, asker));
+      const work = steps(world, now, asker);
+      for (;;) {
+        const { done, value } = work.next();
+        if (done) return value;
+      }
+    },
+    async inTurns(world, now, asker, pause) {
+      const work = steps(world, now, asker);
+      for (;;) {
+        const { done, value } = work.next();
+        if (done) return value;
+        await pause();
+      }
     },
   };
 }

@@ -173,7 +173,7 @@ describe('the start script in a checkout', () => {
       expect(started.status, started.stderr).toBe(0);
       return started;
     };
-    expect(start().stderr).toMatch(/npm run build, which may take .* done in \d+ s/);
+    expect(start().stderr).toMatch(/npm run build, which may take .* done in \d+ s/s);
     expect(start().stderr).not.toContain('npm');
     // As `git pull` and `rsync -a` leave it: another content, and a time that is older than the build.
     const changed = sources.full('src/ground/duration.ts');
