@@ -29,7 +29,7 @@ const BASIC = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/;
 export function readMoment(value: unknown): Moment | null {
   if (typeof value === 'number') {
     if (!Number.isFinite(value) || value < 0) return null;
-    if (value > LATEST / 2) return inUnits(value, false);
+    if (value > LATEST) return inUnits(value, false);
     return { at: value, style: { kind: 'epoch', decimals: Number.isInteger(value) ? 0 : 6, text: false } };
   }
   if (typeof value !== 'string') return null;
@@ -37,7 +37,7 @@ export function readMoment(value: unknown): Moment | null {
   const epoch = EPOCH.exec(text);
   if (epoch) {
     const at = Number(text);
-    if (at > LATEST / 2) return inUnits(at, true);
+    if (at > LATEST) return inUnits(at, true);
     return { at, style: { kind: 'epoch', decimals: epoch[1]?.length ?? 0, text: true } };
   }
   if (HTTP_DATE.test(text)) {

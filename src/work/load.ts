@@ -2,7 +2,7 @@ import { type Problem, problem, warning } from '../ground/problem.js';
 import type { Environment, Provider } from '../ground/provider.js';
 import type { AgentFile } from '../ground/recipe.js';
 import type { Server } from '../ground/server.js';
-import { fileStem, type Token, type Wanted } from '../ground/token.js';
+import type { Token, Wanted } from '../ground/token.js';
 import { withProviders } from '../ground/token-providers.js';
 import { asWanted, notYetThere } from '../ground/wanted.js';
 import type { Digest } from '../ports/digest.js';

@@ -21,7 +21,8 @@ export interface TokenFileContent {
 export function tokenReader(documents: Documents): Reader<TokenFileContent> {
   return (file, document) => {
     // A list is no token and no agent: other tools of the gateway leave some there.
-    if (Array.isArray(document)) return { value: { tokens: [], agent: null }, problems: [] };
+    if (Array.isArray(document) && !document.some((one) => isRecord(one) && 'access_token' in one))
+      return { value: { tokens: [], agent: null }, problems: [] };
     if (!isRecord(document)) return { value: null, problems: [notAnObject(file)] };
     const format = formatOf(file, document);
     const checked = check<Record<string, unknown>>(documents, format.schema, file, document);
