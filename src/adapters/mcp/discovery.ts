@@ -6,9 +6,12 @@ import {
   registerClient,
   selectResourceURL,
 } from '@modelcontextprotocol/client';
+import { whyOutOfReach } from '../../ground/reach.js';
 import { isLoopback } from '../../ground/recipe.js';
 import { secretOrNull } from '../../ground/secret.js';
+import { openAddress } from '../../ground/supposed.js';
 import type { Discovered, Discovery, Registration } from '../../ports/login.js';
+import { guardedLookup, OutOfReach } from './guarded-lookup.js';
 import { httpFetch } from './http-fetch.js';
 import { KNOCK, KNOCK_HEADERS } from './knock.js';
 
@@ -20,14 +23,25 @@ const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
 /** Discovery and registration as the MCP authorization specification of 2026-07-28 has them, by the official SDK. */
 export function sdkDiscovery(allowHttp: boolean): Discovery {
-  const plainFetch = httpFetch();
+  /** Whose metadata leads to what is asked right now. */
+  let leader: string | null = null;
+  const plainFetch = httpFetch(
+    undefined,
+    guardedLookup(() => leader),
+  );
   const patientFetch = (url: string | URL, init: RequestInit = {}): Promise<Response> => {
     return plainFetch(new URL(url), { ...init, signal: AbortSignal.timeout(PATIENCE) });
   };
-  /** Whoever can change an answer on its way decides where the person logs in: but for what they named, https alone. */
+  /**
+   * Whoever can change an answer on its way decides where the person logs in: but for what they named, https alone. And
+   * nobody leads from elsewhere to this machine.
+   */
   const fetchFrom = (named: string) => {
     return async (url: string | URL, init?: RequestInit): Promise<Response> => {
       const { protocol, hostname, host, origin } = new URL(url);
+      leader = new URL(named).hostname;
+      const far = whyOutOfReach(leader, hostname);
+      if (far !== null) throw new OutOfReach(far);
       const safe = protocol !== 'http:' || allowHttp || isLoopback(hostname) || origin === new URL(named).origin;
       // A TypeError, as the SDK takes other errors for metadata that is not there.
       if (!safe) throw new TypeError(`${host} is not to be asked without https`);
@@ -37,7 +51,12 @@ export function sdkDiscovery(allowHttp: boolean): Discovery {
   /** What the SDK needs to know of the server, to register with it. */
   const metadataOf = new WeakMap<Discovered, AuthorizationServerMetadata>();
 
-  const found = (metadata: AuthorizationServerMetadata, resource: string | null, wanted: string | null): Discovered => {
+  const found = (
+    named: string,
+    metadata: AuthorizationServerMetadata,
+    resource: string | null,
+    wanted: string | null,
+  ): Discovered => {
     const more: Readonly<Record<string, unknown>> = metadata;
     const discovered = {
       issuer: metadata.issuer,
@@ -52,12 +71,23 @@ export function sdkDiscovery(allowHttp: boolean): Discovery {
       namesItself: more.authorization_response_iss_parameter_supported === true,
       pkce: textsOf(metadata.code_challenge_methods_supported),
     };
+    for (const url of [
+      discovered.authorizationEndpoint,
+      discovered.deviceEndpoint,
+      discovered.tokenEndpoint,
+      discovered.registrationEndpoint,
+    ]) {
+      const far =
+        url !== null && URL.canParse(url) ? whyOutOfReach(new URL(named).hostname, new URL(url).hostname) : null;
+      if (far !== null) throw new OutOfReach(far);
+    }
     metadataOf.set(discovered, metadata);
     return discovered;
   };
 
   return {
     async ofServer(url) {
+      leader = null;
       const response = await patientFetch(url, {
         method: 'POST',
         headers: KNOCK_HEADERS,
@@ -70,18 +100,20 @@ export function sdkDiscovery(allowHttp: boolean): Discovery {
         discoverOAuthServerInfo(url, { fetchFn: fetchFrom(url), ...(resourceMetadataUrl && { resourceMetadataUrl }) }),
       );
       if (!info.authorizationServerMetadata) {
-        throw new Error(`${url} (HTTP ${response.status}) names no authorization server whose metadata can be read`);
+        throw new Error(
+          `${openAddress(url)} (HTTP ${response.status}) names no authorization server whose metadata can be read`,
+        );
       }
       const { resourceMetadata } = info;
       // Checks that the metadata speaks of this very server; the text is sent as it was written.
       if (resourceMetadata) await selectResourceURL(url, NO_PROVIDER, resourceMetadata);
       const scope = challenge.scope ?? (resourceMetadata?.scopes_supported?.join(' ') || null);
-      return found(info.authorizationServerMetadata, resourceMetadata?.resource ?? null, scope);
+      return found(url, info.authorizationServerMetadata, resourceMetadata?.resource ?? null, scope);
     },
     async ofIssuer(issuer) {
       const metadata = await plainly(discoverAuthorizationServerMetadata(issuer, { fetchFn: fetchFrom(issuer) }));
       if (!metadata) throw new Error(`${issuer} tells nothing of itself under /.well-known/`);
-      return found(metadata, null, null);
+      return found(issuer, metadata, null, null);
     },
     async register(at, redirectUri, scope): Promise<Registration> {
       const metadata = metadataOf.get(at);
@@ -142,6 +174,8 @@ async function plainly<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
+    // Its message quotes what was read.
+    if (error instanceof SyntaxError) throw new Error('its answer is not JSON', { cause: error });
     const [issue] = error instanceof Error && 'issues' in error ? (error.issues as Issue[]) : [];
     throw issue ? new Error(`${issue.path.join('/')}: ${issue.message}`, { cause: error }) : error;
   }

@@ -1,12 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { LookupFunction } from 'node:net';
 import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { codeOf } from '../../ports/files.js';
 import { type Fetch, Unreachable } from '../../ports/mcp.js';
 import { decodersFor, through } from '../http/content-codings.js';
 import { type BodyLimits, beginning, events, whole } from './body.js';
+import { OutOfReach } from './guarded-lookup.js';
 
 /** Milliseconds. */
 const CONNECT_TIMEOUT = 5_000;
@@ -43,11 +45,9 @@ const UNHURRIED: BodyLimits = { most: 16 * 1024 * 1024, ready: async () => undef
  * `fetch` for a bridge. The platform's own gives up on an answer after five minutes, and does not tell whether a
  * request was sent; this one waits for the answer for as long as it takes.
  */
-export function httpFetch(limits: BodyLimits = UNHURRIED): Fetch {
-  const agents = {
-    'http:': new Agent({ keepAlive: true, timeout: IDLE }),
-    'https:': new HttpsAgent({ keepAlive: true, timeout: IDLE }),
-  };
+export function httpFetch(limits: BodyLimits = UNHURRIED, lookup?: LookupFunction): Fetch {
+  const options = { keepAlive: true, timeout: IDLE, ...(lookup && { lookup }) };
+  const agents = { 'http:': new Agent(options), 'https:': new HttpsAgent(options) };
   return async (url, init = {}) => {
     const target = new URL(url);
     // One signal ends all requests of a session; Node warns of more than ten.
@@ -86,6 +86,7 @@ function exchange(url: URL, init: RequestInit, agent: Agent, limits: BodyLimits)
     outgoing.on('error', (error) => {
       clearTimeout(connecting);
       const unsent = !sent && init.signal?.aborted !== true;
+      if (error instanceof OutOfReach) return reject(error);
       const code = codeOf(error);
       reject(unsent ? new Unreachable(`${url.host} cannot be reached (${code})`, AWAY.has(code)) : error);
     });

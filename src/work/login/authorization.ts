@@ -1,8 +1,9 @@
 import { type Authorization, joinScopes } from '../../ground/login.js';
 import { type AuthMethod, fillPlaceholders, type Provider } from '../../ground/provider.js';
 import { DYNAMIC, fieldsOf, isLoopback, isRecipe, type RecipeSources, recipeFor } from '../../ground/recipe.js';
-import { Secret } from '../../ground/secret.js';
+import { foreignText, Secret } from '../../ground/secret.js';
 import { keyOf } from '../../ground/server.js';
+import { openAddress, secretsInAddress } from '../../ground/supposed.js';
 import { readToken, type Token } from '../../ground/token.js';
 import type { Discovered, Discovery } from '../../ports/login.js';
 import type { World } from '../load.js';
@@ -25,6 +26,9 @@ export interface Wishes {
   readonly device: boolean;
   readonly allowHttp: boolean;
 }
+
+/** Characters of what went wrong. */
+const LONGEST = 500;
 
 /**
  * Where and as whom to log in: as the client that the definition and the environment name, else by what the server
@@ -51,10 +55,10 @@ export async function findAuthorization(
   try {
     at = url === null ? await discovery.ofIssuer(issuer ?? '') : await discovery.ofServer(url);
   } catch (error) {
-    const asked = `asked where to log in, in vain: ${error instanceof Error ? error.message : String(error)}`;
-    throw new LoginError(known ? `${known}; ${url ?? issuer} was ${asked}` : `${url ?? issuer} was ${asked}`, {
-      cause: error,
-    });
+    const secrets = secretsInAddress(url ?? '').map((text) => new Secret(text));
+    const why = foreignText(error instanceof Error ? error.message : String(error), secrets, LONGEST);
+    const asked = `${url === null ? issuer : openAddress(url)} was asked where to log in, in vain: ${why}`;
+    throw new LoginError(known ? `${known}; ${asked}` : asked, { cause: error });
   }
   return discovered({ target, provider, at, known }, world, wishes);
 }
@@ -111,10 +115,11 @@ function discovered({ target, provider: named, at, known }: Told, world: World, 
   if ((wishes.device ? at.deviceEndpoint : at.authorizationEndpoint) === null) {
     throw new LoginError(`${at.issuer} has no ${wishes.device ? 'device ' : ''}authorization endpoint`);
   }
-  const provider = named ?? [...world.providers.values()].find(({ issuer }) => issuer === at.issuer) ?? null;
-  const name = provider?.name ?? target.provider ?? keyOf(new URL(at.issuer).hostname);
+  // Whom a server names is not thereby one whom the user's client was meant for.
+  const name = named?.name ?? target.provider ?? nameFor(at.issuer, world);
   const token = basis(target, name);
-  const sources = sourcesFor(token, provider, world, wishes);
+  const environment = target.provider === null ? {} : world.environment;
+  const sources = { ...sourcesFor(token, named, world, wishes), environment };
   const fields = fieldsOf(token, sources);
   const wanted = wishes.scope ?? at.wantedScope ?? fields('scope');
   const offline = at.scopes.includes('offline_access') ? 'offline_access' : null;
@@ -127,14 +132,14 @@ function discovered({ target, provider: named, at, known }: Told, world: World, 
     scope: joinScopes(wanted, offline),
     resource: at.resource,
     namesItself: at.namesItself,
-    authorizeParameters: provider?.authorizeParameters ?? {},
-    tokenParameters: provider?.tokenParameters ?? {},
+    authorizeParameters: named?.authorizeParameters ?? {},
+    tokenParameters: named?.tokenParameters ?? {},
   };
   const clientId = fields('client_id');
   if (clientId === null) return { kind: 'no client', at, authorization };
   const made = recipeFor(withEndpoint(token, at.tokenEndpoint), sources);
   if (!isRecipe(made)) throw new LoginError(made.reason.replace('its refresh lacks', 'its login lacks'));
-  const home = homeOf(provider, fields);
+  const home = homeOf(named, fields);
   if (home !== null && home !== withoutSlash(at.issuer) && home !== withoutSlash(at.tokenEndpoint)) {
     const instead = known === null ? '' : `${known}; `;
     throw new LoginError(`${instead}its client belongs to ${home}, and is not sent to ${at.issuer}`);
@@ -144,6 +149,15 @@ function discovered({ target, provider: named, at, known }: Told, world: World, 
     clientSecret && at.authMethods.length > 0 ? methodAmong(at.authMethods, made.authMethod) : made.authMethod;
   const client = { clientId, clientSecret, authMethod };
   return { kind: 'client', authorization: checked(asClient(authorization, client, {}), wishes) };
+}
+
+/** A name for who is known by an issuer alone; none that brings a definition or a client of the environment with it. */
+function nameFor(issuer: string, { providers, environment }: World): string {
+  const named = Object.entries(environment).filter(([name]) => name.startsWith('EGRESS_PROVIDER_NAME_'));
+  const taken = new Set([...providers.keys(), ...named.map(([, value]) => value)]);
+  let name = keyOf(new URL(issuer).hostname);
+  while (taken.has(name)) name = `mcp-${name}`;
+  return name;
 }
 
 /** Whose client it is, as the definition or the token's file says; null when neither does. */

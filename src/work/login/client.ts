@@ -1,8 +1,12 @@
 import type { Authorization } from '../../ground/login.js';
+import { foreignText } from '../../ground/secret.js';
 import { FileError } from '../../ports/files.js';
-import type { LoginPorts, Registration } from '../../ports/login.js';
+import type { Discovered, LoginPorts, Registration } from '../../ports/login.js';
 import { asClient, checked, type Found, LoginError, urlOf } from './authorization.js';
 import type { LoginRequest } from './request.js';
+
+/** Characters of a refusal. */
+const LONGEST = 300;
 
 /** The client to log in as: the one that was found, one registered before, or one registered just now. */
 export async function clientFor(
@@ -18,17 +22,16 @@ export async function clientFor(
     return checked(asClient(authorization, before, { registered: true }), request);
   }
   if (at.registrationEndpoint === null) {
-    const provider = request.world.providers.get(authorization.provider);
-    const names = provider?.environment.client_id?.join(' or ') ?? null;
-    const remedy = names === null ? `a client_id in a definition or in ${authorization.provider}'s token file` : names;
-    throw new LoginError(`${at.issuer} registers no clients by itself; register one there, and set ${remedy}`);
+    throw new LoginError(
+      `${at.issuer} registers no clients by itself; ${remedyFor(at, authorization.provider, request)}`,
+    );
   }
   urlOf(at.registrationEndpoint, 'registration endpoint', request);
   let made: Registration;
   try {
     made = await discovery.register(at, redirectUri, authorization.scope);
   } catch (error) {
-    const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    const why = foreignText(error instanceof Error ? error.message : String(error), [], LONGEST);
     throw new LoginError(`${at.issuer} refuses to register a client: ${why}`, { cause: error });
   }
   try {
@@ -38,4 +41,16 @@ export async function clientFor(
     throw new LoginError(`the file of the client that was registered ${error.message}`, { cause: error });
   }
   return checked(asClient(authorization, made, { registered: true }), request);
+}
+
+function remedyFor({ issuer }: Discovered, name: string, { world, target }: LoginRequest): string {
+  const { server } = target;
+  const provider = world.providers.get(name) ?? null;
+  const names = provider?.environment.client_id?.join(' or ') ?? null;
+  if (names !== null) return `register one there, and set ${names}`;
+  // It is for the user to say whom their client is for, not for the server.
+  const known = [...world.providers.values()].find((one) => one.issuer === issuer);
+  if (known && server) return `to log in as your client there, add "auth_provider": "${known.name}" to ${server.file}`;
+  const place = server ? `, and its definition's name as "auth_provider" in ${server.file}` : '';
+  return `register one there, and set a client_id in a definition${place}, or in ${name}'s token file`;
 }
