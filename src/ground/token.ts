@@ -44,14 +44,10 @@ export interface Expiry {
 }
 
 /** Fields that say when the token was obtained, the first that is there counts. */
-export const OBTAINED_FIELDS = [
-  'refreshed_at',
-  'obtained_at',
-  'generated_at',
-  'saved_at',
-  'issued_at',
-  'created_at',
-] as const;
+export const OBTAINED_FIELDS = ['refreshed_at', 'obtained_at', 'generated_at', 'saved_at'] as const;
+
+/** Fields that may say so, or when the file was made: they count where nothing else tells since when `expires_in` runs. */
+export const BEGUN_FIELDS = ['issued_at', 'created_at'] as const;
 
 /** Fields that say when the token ends; the first that can be read counts, and keeps its name and style. */
 export const EXPIRY_FIELDS = ['expires_at', 'expires_on', 'expiry_date', 'expiry', 'expires', 'expiresAt'] as const;
@@ -139,7 +135,8 @@ function readExpiry(document: Readonly<Record<string, unknown>>, access: Secret 
   const obtained = obtainedAt(document);
   const ends = expiryField(document);
   const written = ends === null ? null : readMoment(document[ends]);
-  const at = written?.at ?? (obtained && expiresIn !== null ? obtained.at + expiresIn : null);
+  const begun = obtained ?? momentIn(document, BEGUN_FIELDS);
+  const at = written?.at ?? (begun && expiresIn !== null ? begun.at + expiresIn : null);
   if (at === null) {
     const exp = life?.exp ?? null;
     return { at: exp, clock: 'server', lifetime: positive(exp !== null && life?.iat ? exp - life.iat : null) };
@@ -148,7 +145,11 @@ function readExpiry(document: Readonly<Record<string, unknown>>, access: Secret 
 }
 
 function obtainedAt(document: Readonly<Record<string, unknown>>): Moment | null {
-  for (const field of OBTAINED_FIELDS) {
+  return momentIn(document, OBTAINED_FIELDS);
+}
+
+function momentIn(document: Readonly<Record<string, unknown>>, fields: readonly string[]): Moment | null {
+  for (const field of fields) {
     const moment = readMoment(document[field]);
     if (moment) return moment;
   }

@@ -244,7 +244,7 @@ describe('validate', () => {
     define(root, 'a.json', '{"path": "/a", "auth_type": "magic", "is_enabled": 1}');
     root
       .write('.oauth-tokens/b.json', '{"access_token": 1}')
-      .write('.kroger_tokens.json', '{"user_tokens": {"u": {"expires_at": "x"}}}');
+      .write('.kroger_tokens.json', '{"user_tokens": {"u": {"access_token": "a", "expires_at": "x"}}}');
     root.write('templates/http/mcp.json.hbs', '{{#if}}').write('registry/providers/p.json', '{');
     const { code, stdout } = await run(root.path, ['validate']);
     const lines = stdout.trimEnd().split('\n');

@@ -1,5 +1,5 @@
 import { humanMoment, type MomentStyle, readMoment, writeMoment } from '../moment.js';
-import { expiryField, OBTAINED_FIELDS } from '../token.js';
+import { BEGUN_FIELDS, expiryField, OBTAINED_FIELDS } from '../token.js';
 import type { Update } from './format.js';
 
 const SECONDS: MomentStyle = { kind: 'epoch', decimals: 0, text: false };
@@ -30,13 +30,13 @@ export function updateFields(
     next.expires_in = inStyleOf(fields.expires_in, expiresAt === null ? null : Math.round(expiresAt - now));
   if ('refresh_expires_in' in fields && grant.refreshExpiresIn !== null)
     next.refresh_expires_in = grant.refreshExpiresIn;
-  for (const field of OBTAINED_FIELDS) {
-    const style = readMoment(fields[field])?.style;
-    if (style) next[field] = writeMoment(now, style);
-  }
   const field = expiryField(fields) ?? 'expires_at';
-  const derived =
-    !(field in fields) && 'expires_in' in fields && OBTAINED_FIELDS.some((field) => readMoment(fields[field]));
+  const since = [...OBTAINED_FIELDS, ...BEGUN_FIELDS].filter((name) => readMoment(fields[name]));
+  const derived = !(field in fields) && 'expires_in' in fields && since.length > 0;
+  for (const name of derived ? since : OBTAINED_FIELDS) {
+    const style = readMoment(fields[name])?.style;
+    if (style) next[name] = writeMoment(now, style);
+  }
   if (!derived) {
     const style = readMoment(fields[field])?.style ?? SECONDS;
     next[field] = expiresAt === null ? null : writeMoment(expiresAt, style);
