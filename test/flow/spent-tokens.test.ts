@@ -262,3 +262,26 @@ describe('tokens that are brought', () => {
     expect(root.json(FILE).refresh_token).toBe(server.newest);
   });
 });
+
+test('whoever looks while a token is being refreshed never finds it spent without a successor', async () => {
+  const root = new Root();
+  const server = await FaultServer.start();
+  root.write(FILE, server.file());
+  const { cycle } = await appFor(root.path);
+  const { app: onlooker } = await appFor(root.path);
+  const seen = new Set<string | undefined>();
+  for (let n = 0; n < 30; n += 1) {
+    let isOver = false;
+    const cycling = cycle(3600).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      seen.add(onlooker.look().surveyed[0]?.plan.state);
+      await new Promise(setImmediate);
+    }
+    await cycling;
+  }
+  expect(server.asked.length).toBeGreaterThanOrEqual(30);
+  expect(seen).toContain('valid');
+  expect([...seen]).not.toContain('needs_login');
+});
