@@ -225,6 +225,7 @@ describe('tokens that are brought', () => {
       expect(refresh_token.replace(/\D/g, '')).toBe(access_token.replace(/\D/g, ''));
     }
     expect(await piped(root, '{"access_token": "made-up-last"}')).toMatchObject({ code: 0 });
+    expect(root.json(READONLY).access_token).toBe('made-up-last');
   });
 });
 
