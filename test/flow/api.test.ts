@@ -404,7 +404,7 @@ describe('hostile requests', () => {
 it('who waits for an answer is not the one that gives way to another', async () => {
   const root = new Root();
   const server = await FaultServer.start();
-  server.delay = 2000;
+  const release = server.hold();
   root.write('.oauth-tokens/fault-thing-egress.json', server.file({ expires_at: LATER }));
   const api = await startApi(root);
   const { hostname, port } = new URL(api.url);
@@ -428,6 +428,7 @@ it('who waits for an answer is not the one that gives way to another', async () 
     opened.push(socket);
   }
   await until(() => lost > 150, 'those that give way');
+  release();
   expect((await waiting).status).toBe(200);
 });
 

@@ -56,8 +56,12 @@ describe("the client's secret goes to its own provider alone", () => {
     const { root, server } = await scene({ auth_provider: 'acme' });
     const { authorization_endpoint: _, ...definition } = ACME;
     root.write('registry/providers/acme.json', { ...definition, issuer: 'https://login.test' });
-    const { code } = await run(root.path, ['login', 'thing'], CLIENT);
+    const { code, stderr } = await run(root.path, ['login', 'thing'], CLIENT);
     expect(code).toBe(1);
+    expectOneLine(
+      stderr,
+      /^thing: .*its client belongs to https:\/\/login\.test, and is not sent to .*nothing was written$/,
+    );
     expect(server.all).not.toContain('made-up');
   });
 
@@ -73,7 +77,9 @@ describe("the client's secret goes to its own provider alone", () => {
       token_endpoint_auth_method: 'client_secret_post',
     });
     const before = root.text(FILE);
-    expect((await run(root.path, ['login', 'thing', '--device'])).code).toBe(1);
+    const { code, stderr } = await run(root.path, ['login', 'thing', '--device']);
+    expect(code).toBe(1);
+    expectOneLine(stderr, /^thing: its client belongs to https:\/\/login\.test\/token, and is not sent to /);
     expect(server.all).not.toContain('made-up');
     expect(root.text(FILE)).toBe(before);
   });
@@ -348,6 +354,8 @@ describe('what a hostile server says', () => {
     expect(code).toBe(1);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
     expect(stderr).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+    expect(stderr).toContain('https://evil.test/\n');
+    expect(stderr).toMatch(/enter this code:\s+ABCD$/m);
     expect(stderr).not.toMatch(/javascript:|made-up-device-code/);
   });
 
