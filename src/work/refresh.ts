@@ -23,7 +23,15 @@ import { FileError } from '../ports/files.js';
 import type { Lock, Locks } from '../ports/locks.js';
 import type { Log } from '../ports/log.js';
 import type { Processes } from '../ports/processes.js';
-import type { BackupStore, HistoryStore, Saved, SpentTokens, TokenReservation, TokenStore } from '../ports/stores.js';
+import type {
+  BackupStore,
+  HistoryStore,
+  Saved,
+  SpentToken,
+  SpentTokens,
+  TokenReservation,
+  TokenStore,
+} from '../ports/stores.js';
 import type { Hosts } from './hosts.js';
 import { importMark } from './imports.js';
 import type { World } from './load.js';
@@ -105,7 +113,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
   /** The token as it is, or its successor where a spent one stands in its place. */
   const restored = async (token: Token): Promise<Token | Result> => {
     const ledger = spentTokens.load();
-    const spent = token.refresh && ledger.find(spendsOf(token, digest), token);
+    const spent = token.refresh && (ledger.find(spendsOf(token, digest), token) ?? replacedByBackup(token));
     if (!spent) return token;
     const backup = successorOf(token, { backups, ledger, digest });
     if (!backup) return { outcome: 'not_due', reason: spentReason(spent) };
@@ -123,6 +131,13 @@ export function createRefresh(parts: RefreshParts): Refresh {
       tell.refused(token, failure.detail);
       return { outcome: 'failed', failure };
     }
+  };
+
+  /** That a token is spent, as its successor tells: a process may have died between keeping that and noting this. */
+  const replacedByBackup = (token: Token): SpentToken | null => {
+    const hash = spendsOf(token, digest);
+    const backup = backups.read(token);
+    return backup?.replaced === hash ? { hash, at: backup.update.now, token: backup.name, file: backup.file } : null;
   };
 
   const attempt = async (found: Case): Promise<Result> => {
@@ -250,7 +265,6 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const replaced = rotated && hashOf(rotated, digest);
     const backup = { name: token.name, file: token.file, at: token.at, update, replaced, saved: false };
     let isSafe = await backUp(backup);
-    reached('backed-up');
     for (let tries = 1; ; tries += 1) {
       const saved = await reservation.save(update).catch((error: unknown) => {
         if (!(error instanceof FileError)) throw error;
@@ -268,30 +282,29 @@ export function createRefresh(parts: RefreshParts): Refresh {
     }
   };
 
-  /** Whether the tokens are safe, in the root or elsewhere. That what was sent is spent is noted with them. */
+  /**
+   * Whether the tokens are safe, in the root or elsewhere. That what was sent is spent is noted after that: whoever looks
+   * in between must not find a spent token without a successor, which would call for a login.
+   */
   const backUp = async (backup: TokenBackup): Promise<boolean> => {
     const { name: token, file, replaced: hash } = backup;
     // The token that was sent is still good, and whoever lost an answer asks again.
     if (hash === null) return false;
-    const results = await Promise.allSettled([
-      backups.write(backup),
-      spentTokens.add({ hash, at: clock.now(), token, file }),
-    ]);
-    for (const result of results) {
-      if (result.status === 'fulfilled') continue;
-      if (!(result.reason instanceof FileError)) throw result.reason;
-      tell.journalRefused(token, result.reason.message);
-    }
-    return results[0].status === 'fulfilled';
+    const isSafe = await settle(() => backups.write(backup), backup);
+    reached('backed-up');
+    await settle(() => spentTokens.add({ hash, at: clock.now(), token, file }), backup);
+    return isSafe;
   };
 
-  /** What is there to be found out again. */
-  const settle = async (work: () => Promise<void>, { name }: Token): Promise<void> => {
+  /** Whether it could be done; it is there to be found out again. */
+  const settle = async (work: () => Promise<void>, { name }: { readonly name: string }): Promise<boolean> => {
     try {
       await work();
+      return true;
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
       tell.journalRefused(name, error.message);
+      return false;
     }
   };
 

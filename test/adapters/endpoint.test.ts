@@ -36,7 +36,7 @@ async function refreshed(answer: (response: ServerResponse) => void) {
   const token = readToken({ name: 'x', file: 'x.json', at: [] }, fields, null);
   const recipe = recipeFor(token, { provider: null, agent: null, environment: {}, allowHttp: false });
   if (!isRecipe(recipe)) throw new Error(recipe.reason);
-  const endpoint = httpTokenEndpoint({ timeout: 2, answerBytes: 64 * 1024 });
+  const endpoint = httpTokenEndpoint({ timeout: 60, answerBytes: 64 * 1024 });
   const exchange = await endpoint.request(recipe, token.refresh);
   const grant = exchange.answer && takeGrant(exchange.answer);
   const failure = failureOf(exchange, grant, token, recipe, 0);

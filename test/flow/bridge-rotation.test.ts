@@ -598,13 +598,18 @@ describe('the end', () => {
     expect(leaks(ended)).toEqual([]);
   });
 
-  test('standard input is closed behind a request for which the token is refreshed', async () => {
-    const { root, auth, speak, leaks } = await scene();
+  test('standard input is closed behind a request that calls for a refresh: none is begun, or it is saved', async () => {
+    const { root, auth, put, speak, leaks } = await scene();
+    put({ expires_at: LATER });
     const bridge = speak();
     bridge.send(INITIALIZE);
+    expect((await bridge.answerTo(1)).result).toMatchObject({ serverInfo: { name: 'newest' } });
+    put();
+    bridge.send({ id: 2, method: 'tools/list', params: {} });
     bridge.leave();
     const ended = await bridge.ended;
     expect(ended).toMatchObject({ code: 0, signal: null });
+    expect(auth.asked.length).toBeLessThanOrEqual(1);
     expect(root.json(FILE).refresh_token).toBe(auth.newest);
     expect(leaks(ended)).toEqual([]);
   });

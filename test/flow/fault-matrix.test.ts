@@ -412,7 +412,9 @@ test('a copy of a token file beside it: its refresh token is not spent twice', a
   root.write('.mcp_tokens_copy.json', root.text(FILE));
   await cycle();
   await cycle(60);
-  expect(server.reuses).toEqual([]);
+  expect(server.asked.map(({ spent }) => spent)).toEqual([FIRST.refresh]);
+  expect(onDisk(root)).toEqual(SECOND);
+  expect(root.json('.mcp_tokens_copy.json').refresh_token).toBe(FIRST.refresh);
 });
 
 describe('an endpoint that is not what it says', () => {

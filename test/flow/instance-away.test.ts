@@ -194,7 +194,7 @@ describe.skipIf(!UNSHARES)('an instance of another container', () => {
     return { child, ...follow(child) };
   };
 
-  test('that lives is told as it is', { timeout: 60_000 }, async () => {
+  test('that lives is told as it is', async () => {
     const root = new Root();
     container(root, []);
     await until(() => root.has('.token-refresher/last-cycle.json'), 'a cycle');
@@ -210,7 +210,7 @@ describe.skipIf(!UNSHARES)('an instance of another container', () => {
     expect((await run(root.path, ['--replace', '--once'])).code).toBe(3);
   });
 
-  test('that was killed is waited for, and not given up', { timeout: 90_000 }, async () => {
+  test('that was killed is waited for, and not given up', async () => {
     const root = new Root();
     const first = container(root, []);
     await until(() => root.has('.token-refresher/last-cycle.json'), 'a cycle');

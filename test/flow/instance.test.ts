@@ -85,6 +85,7 @@ describe('one instance for each root', () => {
   it('--replace without one just starts', async () => {
     const root = new Root();
     expect(await run(root.path, ['--replace', '--once'])).toMatchObject({ code: 0, stderr: '' });
+    expect(root.text('token_refresher.log')).toContain('cycle completed');
   });
 
   it('stop ends it, and is content when there is none', async () => {
@@ -235,8 +236,11 @@ describe('status', () => {
 describe('validate', () => {
   it('nothing to complain of', async () => {
     const root = define(new Root(), 'a.json', open('a'));
-    expect(await run(root.path, ['validate'])).toMatchObject({ code: 0, stdout: '' });
-    expect(await run(new Root().path, ['validate'])).toMatchObject({ code: 0, stdout: '' });
+    for (const { path } of [root, new Root()]) {
+      expect(await run(path, ['validate'])).toMatchObject({ code: 0, stdout: '' });
+      const { stdout } = await run(path, ['validate', '--json']);
+      expect(JSON.parse(stdout)).toEqual({ valid: true, problems: [] });
+    }
   });
 
   it('one line for each problem, of every kind of file', async () => {
@@ -341,7 +345,11 @@ describe('usage', () => {
   it.each(['debug', 'Info', 'WARNING', 'eRRor', 'warn', 'Err', 'trace', 'critical'])(
     '--log-level %s is one',
     async (level) => {
-      expect((await run(new Root().path, ['--once', '--log-level', level])).code).toBe(0);
+      const root = define(new Root(), 'bad.json', '{');
+      expect((await run(root.path, ['--once', '--log-level', level])).code).toBe(1);
+      const lines = root.text('token_refresher.log').trimEnd().split('\n');
+      expect(lines.some((line) => line.includes(' - ERROR - SCAN - registry/servers/bad.json: '))).toBe(true);
+      expect(lines.some((line) => line.includes(' - INFO - '))).toBe(!/warning|error/i.test(level));
     },
   );
 
@@ -432,6 +440,8 @@ describe('--dry-run', () => {
     });
     define(root, 'b.json', { ...open('b'), headers: [{ Authorization: `Bearer ${literal}` }] });
     const { stdout } = await run(root.path, ['--dry-run']);
+    expect(stdout).toContain('would write .oauth-tokens/mcp.json');
+    expect(stdout.match(/\[redacted\]/g)?.length).toBeGreaterThanOrEqual(2);
     expect(leaks(stdout, [literal])).toEqual([]);
   });
 

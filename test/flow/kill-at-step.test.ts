@@ -82,6 +82,7 @@ describe.each<Temper>(['graceful', 'strict'])('killed, with a server that is %s'
     const { code, stderr } = await run(root.path, ['--once']);
     expect(server.asked).toHaveLength(before + after);
     expect(temporaries(root)).toEqual([]);
+    expect(root.text('token_refresher.log')).toContain('cycle completed');
     const lost = step === 'answered';
     expect(server.reuses).toHaveLength(lost ? 1 : 0);
     if (lost) expect(root.text('token_refresher.log')).toMatch(/answer to its last request was lost; asking again/);

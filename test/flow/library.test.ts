@@ -23,7 +23,7 @@ beforeAll(() => {
   writeFileSync(join(project, 'package.json'), '{"type": "module", "private": true}');
   const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', `./${filename}`];
   execFileSync('npm', install, { cwd: project, stdio: 'ignore' });
-}, 120_000);
+});
 afterAll(() => rmSync(project, { recursive: true, force: true }));
 
 /** Runs a module of the project; what it gives to `tell`. */
@@ -79,7 +79,7 @@ test('its types are those of a strict project', () => {
   const tsc = join(REPOSITORY, 'node_modules/typescript/bin/tsc');
   const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--skipLibCheck', 'false'];
   execFileSync(process.execPath, [tsc, ...options, 'types.ts'], { cwd: project, encoding: 'utf8' });
-}, 60_000);
+});
 
 test('gives a valid token, refreshed by one request for everybody who asks, and lets the process end', async () => {
   const root = new Root();

@@ -134,7 +134,9 @@ describe('validate proves that no output of live holds a token', () => {
   const validate = (root: Root) => run(root.path, ['validate', ...REMOTE], { ...BY_DEFAULT, TOOL_KEY: 'made-up-key' });
 
   it('has nothing to say of what the program renders', async () => {
-    const { code, stdout } = await validate(await rendered());
+    const root = await rendered();
+    for (const name of ALL) expect(root.has(`.oauth-tokens/${name}`), name).toBe(true);
+    const { code, stdout } = await validate(root);
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.not.stringMatching(/holds/) });
   });
 

@@ -56,8 +56,12 @@ describe("the client's secret goes to its own provider alone", () => {
     const { root, server } = await scene({ auth_provider: 'acme' });
     const { authorization_endpoint: _, ...definition } = ACME;
     root.write('registry/providers/acme.json', { ...definition, issuer: 'https://login.test' });
-    const { code } = await run(root.path, ['login', 'thing'], CLIENT);
+    const { code, stderr } = await run(root.path, ['login', 'thing'], CLIENT);
     expect(code).toBe(1);
+    expectOneLine(
+      stderr,
+      /^thing: .*its client belongs to https:\/\/login\.test, and is not sent to .*nothing was written$/,
+    );
     expect(server.all).not.toContain('made-up');
   });
 
@@ -73,7 +77,9 @@ describe("the client's secret goes to its own provider alone", () => {
       token_endpoint_auth_method: 'client_secret_post',
     });
     const before = root.text(FILE);
-    expect((await run(root.path, ['login', 'thing', '--device'])).code).toBe(1);
+    const { code, stderr } = await run(root.path, ['login', 'thing', '--device']);
+    expect(code).toBe(1);
+    expectOneLine(stderr, /^thing: its client belongs to https:\/\/login\.test\/token, and is not sent to /);
     expect(server.all).not.toContain('made-up');
     expect(root.text(FILE)).toBe(before);
   });
@@ -89,7 +95,8 @@ describe("the client's secret goes to its own provider alone", () => {
     server.answers.set('/token', { access_token: 'a', refresh_token: 'b', token_type: 'Bearer', expires_in: 1 });
     expect(await logIn(root)).toMatchObject({ code: 0 });
     server.heard.length = 0;
-    await run(root.path, ['refresh', 'acme-thing', '--force'], CLIENT);
+    expect(await run(root.path, ['refresh', 'acme-thing', '--force'], CLIENT)).toMatchObject({ code: 0 });
+    expect(server.to('/token')).toEqual([expect.stringContaining('client_id=client-1')]);
     expect(server.all).not.toContain('made-up');
   });
 });
@@ -107,7 +114,10 @@ test('the file of a registered client that has no secret is not given the one of
     token_endpoint: `${server.origin}/token`,
     token_endpoint_auth_method: 'client_secret_post',
   });
-  await run(root.path, ['refresh', 'acme-thing', '--force'], CLIENT);
+  expect(await run(root.path, ['refresh', 'acme-thing', '--force'], CLIENT)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('its refresh lacks client_secret (ACME_SECRET)'),
+  });
   expect(server.all).not.toContain('made-up');
 });
 
@@ -129,7 +139,10 @@ describe('a refresh token goes to whom it is from alone', () => {
     root.write(FILE, OLD);
     server.answers.set('/token', { access_token: 'made-up-new', token_type: 'Bearer', expires_in: 1 });
     expect(await logIn(root)).toMatchObject({ code: 0, stderr: expect.stringContaining('without a refresh token') });
-    await run(root.path, ['refresh', 'acme-thing', '--force']);
+    expect(await run(root.path, ['refresh', 'acme-thing', '--force'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('it has no refresh token'),
+    });
     expect(server.all).not.toContain('made-up-old');
     expect(root.json(FILE)).toMatchObject({ access_token: 'made-up-new', client_id: 'hostile-client' });
     expect(root.json(FILE)).not.toHaveProperty('client_secret');
@@ -341,6 +354,8 @@ describe('what a hostile server says', () => {
     expect(code).toBe(1);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
     expect(stderr).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+    expect(stderr).toContain('https://evil.test/\n');
+    expect(stderr).toMatch(/enter this code:\s+ABCD$/m);
     expect(stderr).not.toMatch(/javascript:|made-up-device-code/);
   });
 
@@ -507,4 +522,6 @@ test('a device login goes on through a server that is away for a moment', async 
     else response.writeHead(200).end(JSON.stringify({ access_token: 'made-up', token_type: 'Bearer', expires_in: 9 }));
   });
   expect(await run(root.path, ['login', 'thing', '--device'])).toMatchObject({ code: 0 });
+  expect(server.to('/token')).toHaveLength(2);
+  expect(root.json('.oauth-tokens/127-0-0-1-thing-egress.json').access_token).toBe('made-up');
 });

@@ -96,7 +96,7 @@ test('with a code, on another device', async () => {
   expect(await login.ended).toMatchObject({ code: 0 });
   expect(await server.isActive(root.json(FILE).access_token)).toBe(true);
   expect(root.json(FILE).refresh_token).toEqual(expect.any(String));
-}, 30_000);
+});
 
 describe('a server that nobody has told us about', () => {
   test.each([

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, symlinkSync } from 'node:fs';
 import { describe, expect, it, onTestFinished, test } from 'vitest';
+import { byChance } from '../fixtures/chance.js';
 import { FaultServer } from '../fixtures/fault-server.js';
 import { run, start, until } from '../fixtures/program.js';
 import { REDIS, RedisServer } from '../fixtures/redis-server.js';
@@ -178,10 +179,12 @@ describe('logout', () => {
     start(root.path);
     await until(() => root.has('.oauth-tokens/mcp.json') && serversIn(root).includes('thing'), 'the first cycle');
     await until(() => root.json(FILE).refresh_token === server.newest && remembered(root).length > 1, 'a refresh');
-    server.delay = 1500;
+    const release = server.hold();
     const refreshing = run(root.path, ['refresh', 'fault-thing']);
     await until(() => server.asked.length === 2, 'the token request');
     const logout = run(root.path, ['logout', 'thing', '--yes']);
+    await byChance(1500);
+    release();
     expect((await refreshing).code).toBe(0);
     expect(await logout).toMatchObject({ code: 0 });
     expect(root.has(FILE)).toBe(false);

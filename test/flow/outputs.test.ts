@@ -109,14 +109,16 @@ describe('the real shape behind a gateway', () => {
       'json',
     ]);
     const told = [stdout, stderr, root.text('token_refresher.log')];
-    for (const command of [
-      ['render', '--json'],
-      ['validate', '--json'],
-      ['status', '--json'],
-      ['health', '--json'],
-      ['refresh'],
-    ]) {
+    expect(told.join('\n')).toContain('generated mcp.json with 4 servers');
+    for (const [command, says] of [
+      [['render', '--json'], '".oauth-tokens/mcp.json"'],
+      [['validate', '--json'], '"problems"'],
+      [['status', '--json'], '"atlassian-tracker"'],
+      [['health', '--json'], '"CRITICAL"'],
+      [['refresh'], 'atlassian-tracker'],
+    ] as const) {
       const ended = await run(root.path, [...command, '--registry-url', GATEWAY]);
+      expect(ended.stdout + ended.stderr, command.join(' ')).toContain(says);
       told.push(ended.stdout, ended.stderr);
     }
     expect(leaks(told.join('\n'))).toEqual([]);

@@ -116,6 +116,7 @@ async function runRace(temper: Temper, violent: boolean): Promise<Figures> {
   await race(root, ['refresh', NAME, '--force']).ended;
   expect(root.json(FILE).refresh_token).toBe(server.newest);
   expect(root.mode(FILE)).toBe(0o600);
+  expect(server.asked.length).toBeGreaterThanOrEqual(ROUNDS);
   process.stdout.write(
     `${temper}${violent ? ', with violence' : ''}: ${ROUNDS} rounds, ${JSON.stringify(figures)}, ` +
       `${server.asked.length} requests, ${server.reuses.length} reuses, each after a lost answer\n`,

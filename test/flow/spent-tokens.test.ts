@@ -175,9 +175,11 @@ describe('old content that comes back over its successor', () => {
     const server = await FaultServer.start();
     root.write(FILE, server.file());
     await run(root.path, ['--once']);
+    expect(root.json(FILE).refresh_token).toBe(server.newest);
     root.write(FILE, server.file({ refresh_token: 'of-a-new-login', expires_at: 4_000_000_000 }));
     expect((await run(root.path, ['--once'])).code).toBe(0);
     expect(root.json(FILE).refresh_token).toBe('of-a-new-login');
+    expect(server.asked).toHaveLength(1);
   });
 
   test('over the token of a later login: that one is put back, as the daemon has seen it', async () => {
@@ -241,8 +243,10 @@ describe('the place is gone when the answer comes', () => {
     root.write(FILE, server.file());
     const old = root.text(FILE);
     await run(root.path, ['--once']);
+    expect(server.asked).toHaveLength(1);
     server.witness = () => root.write(FILE, old);
     expect((await run(root.path, ['refresh', 'fault-thing'])).code).toBe(0);
+    expect(server.asked).toHaveLength(2);
     expect(root.json(FILE).refresh_token).toBe(server.newest);
     expect(server.reuses).toEqual([]);
   });
@@ -261,4 +265,27 @@ describe('tokens that are brought', () => {
     expect(stderr).toMatch(/was spent on .*its successor is in \.oauth-tokens\/fault-thing-egress\.json/);
     expect(root.json(FILE).refresh_token).toBe(server.newest);
   });
+});
+
+test('whoever looks while a token is being refreshed never finds it spent without a successor', async () => {
+  const root = new Root();
+  const server = await FaultServer.start();
+  root.write(FILE, server.file());
+  const { cycle } = await appFor(root.path);
+  const { app: onlooker } = await appFor(root.path);
+  const seen = new Set<string | undefined>();
+  for (let n = 0; n < 30; n += 1) {
+    let isOver = false;
+    const cycling = cycle(3600).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      seen.add(onlooker.look().surveyed[0]?.plan.state);
+      await new Promise(setImmediate);
+    }
+    await cycling;
+  }
+  expect(server.asked.length).toBeGreaterThanOrEqual(30);
+  expect(seen).toContain('valid');
+  expect([...seen]).not.toContain('needs_login');
 });

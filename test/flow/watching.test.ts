@@ -261,7 +261,8 @@ describe('the daemon leaves itself alone', () => {
       seen.add(root.json('.token-refresher/last-cycle.json').at);
       return cycles(root) === before.cycles + 3;
     }, 'three more cycles');
-    expect(seen.size).toBeLessThanOrEqual(1 + 3);
+    // Of the cycle before there may still have been an older note.
+    expect(seen.size).toBeLessThanOrEqual(2 + 3);
     expect({ stamp: stamp(), written: written() }).toEqual({ stamp: before.stamp, written: 6 });
   });
 
