@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -13,6 +14,7 @@ import {
 } from '../../src/adapters/locks/process-identity.js';
 import { rootFolder } from '../../src/disk/root-folder.js';
 import { Root } from '../fixtures/root.js';
+import { MOUNTS, mount } from '../fixtures/small-root.js';
 
 test('tasks of one process hold a lock one at a time', async () => {
   const locks = diskLocks(new Root().path, { ...systemClock, sleep: () => systemClock.sleep(0) }, sha256);
@@ -166,4 +168,15 @@ describe('a lock of another machine', () => {
     expect(root.has(LEFT)).toBe(false);
     await lock?.release();
   });
+});
+
+test.skipIf(!MOUNTS)('a lock is held by whatever path its folder is reached', async () => {
+  const [root, other] = [new Root(), new Root()];
+  expect(mount('--bind', root.path, other.path)).toBe(true);
+  onTestFinished(() => void spawnSync('umount', ['-l', other.path]));
+  const lock = await locksOf(root).acquire(PLACE, 0);
+  expect(await locksOf(other).acquire(PLACE, 0.2)).toBe(null);
+  expect(await lock?.isStillHeld()).toBe(true);
+  await lock?.release();
+  await (await locksOf(other).acquire(PLACE, 0))?.release();
 });
