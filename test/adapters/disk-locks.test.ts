@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '../../src/adapters/clock.js';
 import { sha256 } from '../../src/adapters/digest.js';
 import { diskLocks } from '../../src/adapters/locks/disk-locks.js';
@@ -13,6 +14,7 @@ import {
 } from '../../src/adapters/locks/process-identity.js';
 import { rootFolder } from '../../src/disk/root-folder.js';
 import { Root } from '../fixtures/root.js';
+import { MOUNTS, mount } from '../fixtures/small-root.js';
 
 test('tasks of one process hold a lock one at a time', async () => {
   const locks = diskLocks(new Root().path, { ...systemClock, sleep: () => systemClock.sleep(0) }, sha256);
@@ -134,4 +136,47 @@ describe('the folder of a root', () => {
     rmSync(path, { recursive: true });
     expect(folder.isHere()).toBe(false);
   });
+});
+
+describe('a lock of another machine', () => {
+  const IN_TOKENS = { file: '.oauth-tokens/thing.json', at: [] };
+  const LEFT = '.oauth-tokens/.locks/thing.1-1-another0-machine0-0-12345678-since-1.lock';
+  const renew = (root: Root, at: number): void => utimesSync(root.full(LEFT), at, at);
+
+  // By this machine's clock: neither says whether it is dead.
+  test.each([-3600, 3600])('is held, whether it was renewed %d s from now', async (off) => {
+    const root = new Root().write(LEFT, '');
+    renew(root, Date.now() / 1000 + off);
+    expect(await locksOf(root).acquire(IN_TOKENS, 0.2)).toBe(null);
+    expect(root.has(LEFT)).toBe(true);
+  });
+
+  test('is free when it has been watched for 40 s without a sign of life', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const root = new Root().write(LEFT, '');
+    const locks = locksOf(root);
+    for (const at of [1, 2, 3]) {
+      renew(root, at);
+      expect(await locks.acquire(IN_TOKENS, 0)).toBe(null);
+      vi.advanceTimersByTime(39_000);
+    }
+    expect(await locks.acquire(IN_TOKENS, 0)).toBe(null);
+    vi.advanceTimersByTime(2000);
+    const lock = await locks.acquire(IN_TOKENS, 0);
+    expect(lock).not.toBe(null);
+    expect(root.has(LEFT)).toBe(false);
+    await lock?.release();
+  });
+});
+
+test.skipIf(!MOUNTS)('a lock is held by whatever path its folder is reached', async () => {
+  const [root, other] = [new Root(), new Root()];
+  expect(mount('--bind', root.path, other.path)).toBe(true);
+  onTestFinished(() => void spawnSync('umount', ['-l', other.path]));
+  const lock = await locksOf(root).acquire(PLACE, 0);
+  expect(await locksOf(other).acquire(PLACE, 0.2)).toBe(null);
+  expect(await lock?.isStillHeld()).toBe(true);
+  await lock?.release();
+  await (await locksOf(other).acquire(PLACE, 0))?.release();
 });

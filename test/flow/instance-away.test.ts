@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, renameSync, statSync } fr
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { FaultServer } from '../fixtures/fault-server.js';
-import { BARE, follow, run, SCRIPT, start, until } from '../fixtures/program.js';
+import { BARE, follow, pause, run, SCRIPT, start, until } from '../fixtures/program.js';
 import { define, open } from '../fixtures/registry.js';
 import { Root } from '../fixtures/root.js';
 import { MOUNTS, mount } from '../fixtures/small-root.js';
@@ -53,7 +53,7 @@ describe('a daemon whose state folder is removed', () => {
   test('ends when another one has come in between', async () => {
     const root = new Root();
     const first = await daemon(root);
-    first.process.kill('SIGSTOP');
+    await pause(first.process);
     root.remove('.token-refresher');
     const second = await daemon(root);
     first.process.kill('SIGCONT');

@@ -8,7 +8,7 @@ import fs, {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import lockfile from 'proper-lockfile';
 import { giveFile, makeFolderIn, ownerIn } from '../../disk/ownership.js';
 import { codeOf, FileError, fileError, folderError } from '../../ports/files.js';
@@ -58,7 +58,10 @@ export interface Holder {
   readonly life: 'alive' | 'elsewhere';
 }
 
-/** The lock files of this copy of the module, from before they are made until they are given back. */
+/**
+ * The lock files of this copy of the module, from before they are made until they are given back: by their names, as
+ * the same folder may be reached by several paths.
+ */
 const own = new Set<string>();
 const silence = createSilence();
 let made = 0;
@@ -91,7 +94,7 @@ export function holdersAt({ base, folder, name }: LockLocation, listing: Listing
     const path = join(full, file);
     if (found?.name !== name || path === except) return [];
     const { identity, since } = found;
-    const life = lifeIn(path, identity);
+    const life = lifeOfOwner(file, identity);
     const isOver = life === 'dead' || silence.of(path) >= (life === 'alive' ? livingOwnerMs : STALE_MS);
     if (!isOver) return [{ path, identity, since, life }];
     // One that cannot be removed is no less dead.
@@ -112,7 +115,8 @@ export async function tryLock(
   try {
     if (isHeld(locations, { livingOwnerMs, tidy: true })) return null;
     made += 1;
-    const file = `${location.name}.${identityText(ownIdentity())}-${Date.now().toString(36)}-${made}.lock`;
+    const since = Math.max(0, Date.now()).toString(36);
+    const file = `${location.name}.${identityText(ownIdentity())}-${since}-${made}.lock`;
     const path = join(folder, file);
     const enter = (): boolean => {
       make(location, path);
@@ -121,10 +125,10 @@ export async function tryLock(
       const isSame = now[0]?.base === location.base && now[0].folder === location.folder;
       return isSame && namesIn(folder).includes(file) && !isHeld(now, { livingOwnerMs, except: path });
     };
-    own.add(path);
+    own.add(file);
     return await held(path, enter).catch((error: unknown) => {
       remove(path);
-      own.delete(path);
+      own.delete(file);
       if (codeOf(error) === 'ELOCKED') return null;
       throw error;
     });
@@ -205,7 +209,7 @@ async function held(path: string, enter: () => boolean): Promise<FileLock> {
     async release() {
       await release().catch(() => undefined);
       remove(path);
-      own.delete(path);
+      own.delete(basename(path));
     },
   };
 }
@@ -260,8 +264,8 @@ function parse(file: string): { name: string; identity: ProcessIdentity; since: 
 }
 
 /** Ours, but not held: its release has failed, on a disk that was read-only for a while. */
-function lifeIn(path: string, identity: ProcessIdentity): 'alive' | 'dead' | 'elsewhere' {
-  return identityText(identity) === identityText(ownIdentity()) && !own.has(path) ? 'dead' : lifeOf(identity);
+function lifeOfOwner(file: string, identity: ProcessIdentity): 'alive' | 'dead' | 'elsewhere' {
+  return identityText(identity) === identityText(ownIdentity()) && !own.has(file) ? 'dead' : lifeOf(identity);
 }
 
 function remove(path: string): void {
