@@ -79,6 +79,9 @@ export async function bring(parts: BringParts, target: LoginTarget, pasted: Past
   const [wrong] = documents.validate('token-file', pasted);
   if (wrong) return `${wrong.pointer}: ${wrong.message}`;
   const { access_token, refresh_token, expires_in, expires_at, ...others } = pasted;
+  // A file that somebody else wrote costs that field; what a person gives is refused, while it can still be put right.
+  if (!isNothing(expires_in) && readSeconds(expires_in) === null) return '/expires_in: is not a number of seconds';
+  if (!isNothing(expires_at) && !readMoment(expires_at)) return '/expires_at: is not a time';
   const access = secretOrNull(access_token);
   const refresh = secretOrNull(refresh_token);
   if (!access && !refresh) return '/access_token: is empty';
@@ -109,4 +112,8 @@ export async function bring(parts: BringParts, target: LoginTarget, pasted: Past
   const kept = look().surveyed.find(({ token }) => token.file === place.file && token.at.join() === place.at.join());
   const refreshable = kept && !isRecipe(kept.recipe) ? kept.recipe.reason : null;
   return { name: place.name, file: place.file, expiresAt, refreshable };
+}
+
+function isNothing(value: unknown): boolean {
+  return value === undefined || value === null;
 }

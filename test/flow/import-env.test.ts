@@ -134,7 +134,7 @@ test('one that is kept fresh where it is stored is newer than any that was copie
 
 test('a time that is none is said, and nothing is moved', async () => {
   const root = kroger(new Root(), 'https://login.test/token');
-  const environment = { ...GIVEN, KROGER_USER_TOKEN_EXPIRES_AT: '1795293213000' };
+  const environment = { ...GIVEN, KROGER_USER_TOKEN_EXPIRES_AT: 'next week' };
   const { code, stderr } = await call(root, ['import-env'], environment).ended;
   expect({ code, stderr }).toEqual({
     code: 1,
