@@ -48,9 +48,10 @@ test.skipIf(!REDIS)(
     const redis = await RedisServer.start();
     const server = await FaultServer.start();
     await redis.ask('SADD', ACTIVE, 'annika:tokens:agent:of-another-time', 'other:tokens:agent:x');
-    root.write('.oauth-tokens/thing.json', { ...server.file({ scope: 'thing' }) });
+    root.write('.oauth-tokens/thing.json', server.file({ scope: 'asked for' }));
     start(root.path, [], { ...redis.environment, REDIS_NAMESPACE: 'mine:' });
-    const key = 'mine:tokens:agent:thing';
+    // The scope that was granted takes the place of the one in the file.
+    const key = 'mine:tokens:agent:read write';
     const value = () => redis.ask<string | null>('GET', key).then((text) => (text === null ? null : JSON.parse(text)));
     await expect.poll(value).toMatchObject({
       token: 'made-up-access-00002',
