@@ -75,6 +75,7 @@ async function main(argv: readonly string[]): Promise<number> {
     environment,
     self: selfCommand(root, parsed.flags),
     log,
+    ...(options.file !== null && { logFile: { path: options.file, files: options.maxFiles } }),
     servers: recallServers(root, SOURCE_ID),
     ...(nameOf(command) === 'run' && flags.once !== true ? { watch: await watcherOf(root, options.file, log) } : {}),
   });
