@@ -14,6 +14,7 @@ import { type Level, pino } from 'pino';
 import { giveFile, ownerIn } from '../disk/ownership.js';
 import { exposure } from '../ground/exposure.js';
 import { problemLine } from '../ground/problem.js';
+import { oneLine } from '../ground/secret.js';
 import type { LogKind, LogLevel, LogOptions, LogSubject, LogWriter } from '../ports/log.js';
 
 const LEVELS: Readonly<Record<LogLevel, Level>> = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error' };
@@ -70,11 +71,6 @@ function isJournal(): boolean {
 function priorityOf(line: string): string {
   const { level } = JSON.parse(line) as { level: number };
   return `<${PRIORITIES[level] ?? 6}>`;
-}
-
-/** Names and messages of others may hold anything; a line of the log stays one. */
-function oneLine(message: string): string {
-  return message.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');
 }
 
 /** `2026-11-21 15:30:00,123 - INFO - REFRESH - message`, local time. */
