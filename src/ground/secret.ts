@@ -64,7 +64,7 @@ export function foreignText(text: string, secrets: readonly (Secret | null)[] | 
 export function oneLine(text: string): string {
   return text
     .replace(CONTROL_SEQUENCES, '')
-    .replace(COMMANDS, ' ')
+    .replace(COMMANDS, '\n')
     .replace(/[\t\n\u2028\u2029]+/g, ' ');
 }
 
