@@ -13,6 +13,7 @@ import { recallServers } from './cli/definitions.js';
 import { didYouMean, logOptionsOf, rootOf, settingsOf, UsageError } from './cli/options.js';
 import { parseCall } from './cli/parse.js';
 import { readRunningFlags } from './cli/running-flags.js';
+import { foreignText } from './ground/secret.js';
 import type { Log } from './ports/log.js';
 import type { Watcher } from './ports/watcher.js';
 import { wire } from './wire.js';
@@ -75,6 +76,7 @@ async function main(argv: readonly string[]): Promise<number> {
     environment,
     self: selfCommand(root, parsed.flags),
     log,
+    ...(options.file !== null && { logFile: { path: options.file, files: options.maxFiles } }),
     servers: recallServers(root, SOURCE_ID),
     ...(nameOf(command) === 'run' && flags.once !== true ? { watch: await watcherOf(root, options.file, log) } : {}),
   });
@@ -141,14 +143,19 @@ async function leave(code: number): Promise<void> {
   process.exit(code);
 }
 
+function messageOf(error: unknown): string {
+  return foreignText(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error), [], 1000);
+}
+
 const fail = (error: unknown): Promise<void> => {
-  const message = error instanceof Error ? error.message : String(error);
+  // A SyntaxError quotes what was read, whatever that was.
+  const message = error instanceof SyntaxError ? 'something cannot be parsed' : messageOf(error);
   // Of settings that cannot be read a monitoring plugin says UNKNOWN; 2 would be CRITICAL.
   if (error instanceof UsageError && asked === 'health') {
     terminal.print(`UNKNOWN - ${message}`);
     return leave(3);
   }
-  terminal.complain(`token-refresher: ${error instanceof UsageError ? message : message.split('\n')[0]}`);
+  terminal.complain(`token-refresher: ${error instanceof UsageError ? error.message : message}`);
   return leave(error instanceof UsageError ? 2 : 1);
 };
 // A mistake in one place must not take with it what is in flight in another.

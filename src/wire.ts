@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { systemClock } from './adapters/clock.js';
 import { sha256 } from './adapters/digest.js';
 import { jsonDocuments } from './adapters/documents.js';
@@ -37,6 +37,7 @@ import { FileError, type Files } from './ports/files.js';
 import type { Log } from './ports/log.js';
 import type { Watcher } from './ports/watcher.js';
 import type { Share } from './share.js';
+import { createExposures } from './work/exposures.js';
 import { createForeignTokens } from './work/foreign-tokens.js';
 import { createHosts } from './work/hosts.js';
 import { createImports, createIntake } from './work/imports.js';
@@ -62,6 +63,8 @@ export interface Foundations {
   readonly environment: { read(): Environment; problems(): readonly Problem[] };
   readonly self: SelfCommand;
   readonly log: Log;
+  /** Where the log is written, by whichever command, and how many files it has at the most. */
+  readonly logFile?: { readonly path: string; readonly files: number };
   /** The definitions as another process of this very build has read them. */
   readonly servers?: Memory<Server>;
   /** Only the daemon watches. */
@@ -126,6 +129,12 @@ export async function wire(on: Foundations): Promise<App> {
     spentTokens: spent,
     digest: sha256,
     allowHttp,
+    exposures: createExposures({
+      files: own,
+      log: on.logFile ? { ...on.logFile, path: relative(root, on.logFile.path) } : null,
+      outputsHoldTokens: settings.delivery !== 'live',
+      outputs,
+    }),
     ...(on.servers && { servers: on.servers }),
   });
   const takeIn =

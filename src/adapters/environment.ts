@@ -1,4 +1,5 @@
 import { readDotenv } from '../ground/dotenv.js';
+import { exposure } from '../ground/exposure.js';
 import { type Problem, problem, warning } from '../ground/problem.js';
 import type { Environment } from '../ground/provider.js';
 import { FileError, type Files, type Listed } from '../ports/files.js';
@@ -44,6 +45,8 @@ export function dotenvEnvironment(files: Files, real: Environment): DotenvEnviro
       if (known?.signature === signature) return known.environment;
       problems = [];
       const values = listed && signature !== '' ? readValues(listed) : {};
+      const open = listed?.kind === 'file' ? exposure(FILE, listed.mode) : null;
+      if (open) problems = [...problems, open];
       known = { signature, environment: { ...values, ...real } };
       return known.environment;
     },

@@ -1,7 +1,20 @@
-import { closeSync, fstatSync, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fstatSync,
+  openSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { type Level, pino } from 'pino';
 import { giveFile, ownerIn } from '../disk/ownership.js';
+import { exposure } from '../ground/exposure.js';
+import { problemLine } from '../ground/problem.js';
+import { oneLine } from '../ground/secret.js';
 import type { LogKind, LogLevel, LogOptions, LogSubject, LogWriter } from '../ports/log.js';
 
 const LEVELS: Readonly<Record<LogLevel, Level>> = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error' };
@@ -10,7 +23,7 @@ const NAMES: Readonly<Record<number, LogLevel>> = { 20: 'DEBUG', 30: 'INFO', 40:
 const PRIORITIES: Readonly<Record<number, number>> = { 20: 7, 30: 6, 40: 4, 50: 3 };
 
 export function createLog(options: LogOptions): LogWriter {
-  const file = options.file === null ? null : rotatingFile(options.file, options.maxSize, options.maxFiles);
+  const file = options.file === null ? null : rotatingFile(options.file, options, (line) => at('warn')('CONFIG', line));
   const journal = options.stderr && isJournal();
   let waiting: { readonly priority: string; readonly text: string }[] = [];
   let soon = false;
@@ -60,16 +73,25 @@ function priorityOf(line: string): string {
   return `<${PRIORITIES[level] ?? 6}>`;
 }
 
-/** Names and messages of others may hold anything; a line of the log stays one. */
-function oneLine(message: string): string {
-  return message.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');
-}
-
 /** `2026-11-21 15:30:00,123 - INFO - REFRESH - message`, local time. */
 function asText(line: string): string {
   const { level, time, kind, msg } = JSON.parse(line) as { level: number; time: number; kind: string; msg: string };
   const local = new Date(time - new Date(time).getTimezoneOffset() * 60_000).toISOString();
   return `${local.slice(0, 10)} ${local.slice(11, 19)},${local.slice(20, 23)} - ${NAMES[level] ?? 'INFO'} - ${kind} - ${msg}\n`;
+}
+
+/** Older versions, and a umask of somebody's own, have left logs that everybody may read. */
+function closeToOthers(path: string, mode: number, change: () => void, tell: (line: string) => void): void {
+  const open = process.platform === 'win32' ? null : exposure(path, mode);
+  if (!open) return;
+  try {
+    change();
+    tell(
+      `${path}: others could read or write it (mode ${(mode & 0o777).toString(8).padStart(4, '0')}); it is 0600 now`,
+    );
+  } catch {
+    tell(problemLine(open)); // another user's
+  }
 }
 
 interface LogFile {
@@ -79,17 +101,30 @@ interface LogFile {
 }
 
 /** A log that cannot be written loses lines, never the program. */
-function rotatingFile(path: string, maxSize: number, maxFiles: number): LogFile {
+function rotatingFile(
+  path: string,
+  { maxSize, maxFiles }: Pick<LogOptions, 'maxSize' | 'maxFiles'>,
+  tell: (line: string) => void,
+): LogFile {
   let descriptor: number | null = null;
   let size = 0;
   /** Whether it is a file, which can be put aside: not a terminal, a pipe or /dev/null. */
   let rotates = true;
+  const older = (n: number): string => (n === 0 ? path : `${path}.${n}`);
+  let isChecked = false;
   const open = (): void => {
     try {
       descriptor = openSync(path, 'a', 0o600);
       const found = fstatSync(descriptor);
       size = found.size;
       rotates = found.isFile();
+      const opened = descriptor;
+      if (rotates) closeToOthers(path, found.mode, () => fchmodSync(opened, 0o600), tell);
+      for (let n = 1; rotates && !isChecked && n < maxFiles; n += 1) {
+        const { mode = 0 } = statSync(older(n), { throwIfNoEntry: false }) ?? {};
+        closeToOthers(older(n), mode, () => chmodSync(older(n), 0o600), tell);
+      }
+      isChecked = true;
       // Else the owner's own program could not write it after a `sudo`.
       if (rotates && size === 0) giveFile(descriptor, ownerIn(dirname(path)));
     } catch {
@@ -102,7 +137,6 @@ function rotatingFile(path: string, maxSize: number, maxFiles: number): LogFile 
   };
   const rotate = (): void => {
     close();
-    const older = (n: number): string => (n === 0 ? path : `${path}.${n}`);
     try {
       for (let n = maxFiles - 1; n > 0; n -= 1) {
         if (statSync(older(n - 1), { throwIfNoEntry: false })) renameSync(older(n - 1), older(n));

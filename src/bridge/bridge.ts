@@ -45,7 +45,7 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
   const pending = new Map<MessageId, Pending>();
   const params = createParamHeaders();
   const secrets = createKnownSecrets();
-  const moved = (): void => session.follow();
+  const moved = (): void => void session.follow().catch(() => undefined);
   const session: Session = createSession({
     ...parts,
     fetch: patientFetch(authorizedFetch({ credentials, fetch: transports.fetch, secrets, moved }), parts.clock),

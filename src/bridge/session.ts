@@ -21,7 +21,7 @@ export interface Session {
   /** A new session in the place of one that the server no longer knows. */
   renew(lost: RemoteChannel): Promise<RemoteChannel>;
   /** Begins anew where the definition says that the server is now, if that is somewhere else. */
-  follow(): void;
+  follow(): Promise<void>;
   /** Sends a request of the bridge's own, in the words of one of the client's. */
   ask(channel: RemoteChannel, model: Message): Promise<Message>;
   /** The client's `initialize`, which has been answered. */
@@ -68,13 +68,15 @@ export function createSession({ transports, credentials, clock, fetch, received,
   const connection = async (): Promise<RemoteChannel> => {
     // A definition that was changed leads somewhere else: what was begun before is not for that.
     const channel = current;
-    if (channel && placeOf(await credentials.current()) !== place) leave(channel);
+    if (channel && (await hasMoved())) leave(channel);
     opening ??= (greeting ? greet(greeting) : open()).catch((error: unknown) => {
       opening = null;
       throw error;
     });
     return opening;
   };
+
+  const hasMoved = async (): Promise<boolean> => placeOf(await credentials.current()) !== place;
 
   const detach = (lost: RemoteChannel): void => {
     current = null;
@@ -144,8 +146,10 @@ export function createSession({ transports, credentials, clock, fetch, received,
   return {
     connection,
     renew,
-    follow() {
-      if (current) void revive(current);
+    async follow() {
+      const channel = current;
+      // What is left of an earlier one may come too late to tell.
+      if (channel && (await hasMoved())) await revive(channel);
     },
     ask,
     begun(initialize, answer, channel) {

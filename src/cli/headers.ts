@@ -1,6 +1,7 @@
 import type { App } from '../daemon/app.js';
 import { createCredentials, Refusal } from '../daemon/credentials.js';
 import type { Listing } from '../ground/entry.js';
+import { type Environment, environmentValue } from '../ground/provider.js';
 import type { Context } from './command.js';
 import { didYouMean, UsageError } from './options.js';
 
@@ -10,6 +11,11 @@ export async function headers({ app, words, terminal }: Context): Promise<number
   const { file } = listingOf(app, key);
   try {
     const access = await createCredentials(app, key, 0).fresh();
+    const elsewhere = whyElsewhere(app.look().world.environment, access.url);
+    if (elsewhere !== null) {
+      terminal.complain(`${file}: ${elsewhere}`);
+      return 1;
+    }
     terminal.print(JSON.stringify(access.headers));
     const { surveyed } = app.look();
     const { tokens } = listingOf(app, key);
@@ -23,6 +29,13 @@ export async function headers({ app, words, terminal }: Context): Promise<number
     terminal.complain(`${file}: ${error.message}`);
     return 1;
   }
+}
+
+/** Claude Code says where it is going to send them, which a definition that was changed since may no longer name. */
+function whyElsewhere(environment: Environment, url: URL): string | null {
+  const told = environmentValue(environment, 'CLAUDE_CODE_MCP_SERVER_URL');
+  if (told === null || !URL.canParse(told) || new URL(told).origin === url.origin) return null;
+  return `the server is at ${url.host} now, and its headers are not for ${new URL(told).host}; restart the client`;
 }
 
 /** What is known of the server of that key. */

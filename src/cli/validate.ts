@@ -9,7 +9,7 @@ export async function validate({ app, flags, terminal }: Context): Promise<numbe
   const found = [
     ...world.problems,
     ...problems,
-    ...app.publisher.join(world).warnings.map(({ file, message }) => warning(file, '', message)),
+    ...app.publisher.join(world).warnings.map(({ file, pointer, message }) => warning(file, pointer ?? '', message)),
     ...app.publisher.leaks(world),
     ...missingProblems(surveyed),
   ];

@@ -61,12 +61,12 @@ export interface Joined {
   /** Sorted by key. */
   readonly listings: readonly Listing[];
   /** Two files with one key, each told once. */
-  readonly warnings: readonly { readonly file: string; readonly message: string }[];
+  readonly warnings: readonly { readonly file: string; readonly pointer?: string; readonly message: string }[];
 }
 
 /** Joins servers and tokens. */
 export function joinServers(input: JoinInput): Joined {
-  const warnings: { file: string; message: string }[] = [];
+  const warnings: { file: string; pointer?: string; message: string }[] = [];
   const context = {
     ...input,
     gateway: gatewayOf(input.tokens, input.providers, input.environment),
@@ -86,7 +86,7 @@ export function joinServers(input: JoinInput): Joined {
     const listing = list({ ...server, key }, context);
     listings.push(listing);
     if (listing.entry?.kind === 'command' && listing.entry.args.some((word) => word instanceof Secret)) {
-      warnings.push({ file: server.file, message: VISIBLE });
+      warnings.push({ file: server.file, pointer: '/args', message: VISIBLE });
     }
   }
   const used = new Set(listings.map(({ entry }) => (entry?.kind === 'remote' ? entry.token : null)));
@@ -99,7 +99,7 @@ export function joinServers(input: JoinInput): Joined {
 }
 
 const VISIBLE =
-  '/args: holds what looks like a secret, which every user of a machine can see in its list of processes; put it into "env" where the server can take it from there';
+  'holds what looks like a secret, which every user of a machine can see in its list of processes; put it into "env" where the server can take it from there';
 
 interface JoinContext extends JoinInput {
   readonly gateway: Gateway;

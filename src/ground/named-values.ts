@@ -5,8 +5,13 @@ export interface NamedValues {
   readonly values: Readonly<Record<string, string>>;
   /** The names of those that it says itself are secret. */
   readonly secret: readonly string[];
-  /** What cannot be understood: where, in the definition, and why. */
-  readonly wrong: { readonly pointer: string; readonly message: string } | null;
+  readonly wrong: readonly Misread[];
+}
+
+/** What cannot be understood: where, in the definition, and why. */
+export interface Misread {
+  readonly pointer: string;
+  readonly message: string;
 }
 
 /** What one header, or one variable, is. */
@@ -17,7 +22,7 @@ interface Named {
   readonly secret: boolean;
 }
 
-class Misread extends Error {
+class Unclear extends Error {
   readonly pointer: string;
 
   constructor(pointer: string, message: string) {
@@ -36,49 +41,57 @@ const VARIABLE_NAME = /^[^=\0\s]+$/;
  */
 export function readNamedValues(field: 'headers' | 'env', written: unknown): NamedValues {
   const isName = field === 'headers' ? HEADER_NAME : VARIABLE_NAME;
-  try {
-    const named = listed(written, `/${field}`);
-    const values = new Map<string, string>();
-    for (const { pointer, name, value } of named) {
-      if (!isName.test(name)) throw new Misread(pointer, `is no name of a ${field === 'env' ? 'variable' : 'header'}`);
+  const wrong: Misread[] = [];
+  const values = new Map<string, string>();
+  const secret = new Set<string>();
+  for (const read of listed(written, `/${field}`)) {
+    try {
+      const { pointer, name, value, secret: isSecret } = read();
+      if (!isName.test(name)) throw new Unclear(pointer, `is no name of a ${field === 'env' ? 'variable' : 'header'}`);
       if (value !== null) values.set(name, value);
+      if (isSecret) secret.add(name);
+    } catch (error) {
+      if (!(error instanceof Unclear)) throw error;
+      wrong.push({ pointer: error.pointer, message: error.message });
     }
-    const secret = named.filter((one) => one.secret).map(({ name }) => name);
-    return { values: Object.fromEntries(values), secret: [...new Set(secret)], wrong: null };
-  } catch (error) {
-    if (!(error instanceof Misread)) throw error;
-    return { values: {}, secret: [], wrong: { pointer: error.pointer, message: error.message } };
   }
+  return { values: Object.fromEntries(values), secret: [...secret], wrong };
 }
 
 type Placed = Named & { readonly pointer: string };
 
-function listed(written: unknown, pointer: string): Placed[] {
+/** One for each that there is; reading it throws where it is unclear. */
+function listed(written: unknown, pointer: string): (() => Placed)[] {
   if (written === undefined || written === null) return [];
-  if (Array.isArray(written)) {
-    return written.flatMap((item: unknown, index) => {
-      const at = `${pointer}/${index}`;
-      return typeof item === 'string' ? [{ ...line(item, at), pointer: at }] : listedInObject(item, at);
-    });
-  }
-  return listedInObject(written, pointer);
+  if (!Array.isArray(written)) return listedInObject(written, pointer);
+  return written.flatMap((item: unknown, index) => {
+    const at = `${pointer}/${index}`;
+    return typeof item === 'string' ? [() => ({ ...line(item, at), pointer: at })] : listedInObject(item, at);
+  });
 }
 
-function listedInObject(written: unknown, pointer: string): Placed[] {
-  if (!isRecord(written)) throw new Misread(pointer, 'must be an object of names and values');
-  const pair = pairIn(written, pointer);
-  if (pair) return [{ ...pair, pointer }];
-  return Object.entries(written).map(([name, value]) => {
-    const at = `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-    if (isRecord(value)) return { ...input(name, value, at), pointer: at };
-    return { name, value: scalar(value, at), secret: false, pointer: at };
+function listedInObject(written: unknown, pointer: string): (() => Placed)[] {
+  const refuse = (message: string) => [
+    (): Placed => {
+      throw new Unclear(pointer, message);
+    },
+  ];
+  if (!isRecord(written)) return refuse('must be an object of names and values');
+  const fields = withPlainNames(written);
+  if (fields.size === 1 && fields.has('value')) return refuse('has a value and no name');
+  const name = nameOfPair(fields);
+  if (name !== null) return [() => ({ ...input(name, written, pointer), pointer })];
+  return Object.entries(written).map(([key, value]) => () => {
+    const at = `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    if (isRecord(value)) return { ...input(key, value, at), pointer: at };
+    return { name: key, value: scalar(value, at), secret: false, pointer: at };
   });
 }
 
 /** `Authorization: Bearer X` or `NAME=X`. */
 function line(text: string, pointer: string): Named {
   const [, name, value] = /^([^:=\s]+)\s*[:=]\s*(.*)$/s.exec(text) ?? [];
-  if (name === undefined || value === undefined) throw new Misread(pointer, 'must be a name and a value');
+  if (name === undefined || value === undefined) throw new Unclear(pointer, 'must be a name and a value');
   return { name, value, secret: false };
 }
 
@@ -87,18 +100,12 @@ const VALUES = ['value', 'headervalue', 'default'];
 /** What the registry's format says of an input beside its name. */
 const TRAITS = ['issecret', 'isrequired', 'secret', 'required', 'variables', 'format', 'choices', 'placeholder'];
 
-/** A name and a value under those words; null where the words are names themselves. */
-function pairIn(written: Readonly<Record<string, unknown>>, pointer: string): Named | null {
-  const fields = withPlainNames(written);
+/** The name that stands beside a value; null where the words are names themselves. */
+function nameOfPair(fields: ReadonlyMap<string, unknown>): string | null {
   const key = NAMES.find((name) => typeof fields.get(name) === 'string');
   const has = (names: readonly string[]): boolean => names.some((name) => fields.has(name));
-  if (key === undefined) {
-    if (fields.has('value') && fields.size === 1) throw new Misread(pointer, 'has a value and no name');
-    return null;
-  }
   // A header may be called "key"; none is called "name".
-  if (key !== 'name' && !has(VALUES) && !has(TRAITS)) return null;
-  return input(String(fields.get(key)), written, pointer);
+  return key === undefined || (key !== 'name' && !has(VALUES) && !has(TRAITS)) ? null : String(fields.get(key));
 }
 
 /** An input as the registry's format has them: with a value, a default, or one that the environment is to have. */
@@ -113,7 +120,7 @@ function input(name: string, written: Readonly<Record<string, unknown>>, pointer
     return { name, value: filled.text, secret: secret || filled.secret };
   }
   if (secret || isOn('isrequired', 'required')) return { name, value: `\${${variableName(name)}}`, secret };
-  if (!TRAITS.some((field) => fields.has(field))) throw new Misread(`${pointer}/value`, 'is missing');
+  if (!TRAITS.some((field) => fields.has(field))) throw new Unclear(`${pointer}/value`, 'is missing');
   return { name, value: null, secret };
 }
 
@@ -147,5 +154,5 @@ function withPlainNames(written: Readonly<Record<string, unknown>>): ReadonlyMap
 function scalar(value: unknown, pointer: string): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  throw new Misread(pointer, 'must be a text');
+  throw new Unclear(pointer, 'must be a text');
 }

@@ -4,6 +4,8 @@ import type { Update } from './formats/format.js';
 import { jwtLife } from './jwt.js';
 import { SKEW_NOTICED, tokenTime } from './plan.js';
 import type { Recipe } from './recipe.js';
+import { Secret } from './secret.js';
+import { namesSecret } from './supposed.js';
 import type { Token } from './token.js';
 
 /** One request to a token endpoint, and what became of it. */
@@ -29,7 +31,11 @@ export function failureOf(
   const { sent, answer, trouble } = exchange;
   const whole = answer?.complete || (grant?.access && !grant.salvaged);
   if (answer && whole) {
-    const mine = [token.access, token.refresh, recipe.clientSecret, recipe.password];
+    const parameters = Object.entries(recipe.parameters).filter(([name]) => namesSecret(name));
+    const mine = [
+      ...[token.access, token.refresh, recipe.clientSecret, recipe.password],
+      ...parameters.map(([, value]) => new Secret(value)),
+    ];
     const theirs = grant ? [grant.access, grant.refresh] : [];
     const failure = judge(answer, grant, [...mine, ...theirs], now);
     // Whatever the server says with it: a few wrong passwords lock an account.

@@ -1,3 +1,5 @@
+import { oneLine } from './secret.js';
+
 /** One thing wrong with one file, told so that the reader can mend it. */
 export interface Problem {
   /** Path relative to the root. */
@@ -19,7 +21,7 @@ export function warning(file: string, pointer: string, message: string): Problem
 
 /** `file: /pointer: message`, the form of every problem in the log, in `validate` and on stderr. */
 export function problemLine({ file, pointer, message }: Problem): string {
-  return pointer === '' ? `${file}: ${message}` : `${file}: ${pointer}: ${message}`;
+  return oneLine(pointer === '' ? `${file}: ${message}` : `${file}: ${pointer}: ${message}`);
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

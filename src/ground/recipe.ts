@@ -10,6 +10,7 @@ import {
   type Provider,
 } from './provider.js';
 import { Secret } from './secret.js';
+import { openAddress } from './supposed.js';
 import { egressKey, type Token } from './token.js';
 
 /** Everything that a token request needs beside the token that is spent on it. */
@@ -89,7 +90,7 @@ export function recipeFor(token: Token, sources: RecipeSources): Recipe | Unrefr
     return { missing: names, reason: `its refresh lacks ${names.join(', ')}` };
   }
   if (typeof endpoint === 'string' || endpoint === null) {
-    return { missing: [], reason: `its token endpoint is not a URL: ${endpoint ?? ''}` };
+    return { missing: [], reason: `its token endpoint is not a URL: ${openAddress(endpoint ?? '')}` };
   }
   if (endpoint.protocol !== 'https:' && !sources.allowHttp && !isLoopback(endpoint.hostname)) {
     const reason = `its token endpoint at ${endpoint.host} is not https; --allow-http would send its secrets in the clear`;

@@ -60,9 +60,17 @@ export function foreignText(text: string, secrets: readonly (Secret | null)[] | 
   return safe.length > limit ? `${safe.slice(0, limit)}…` : safe;
 }
 
+/** A line that names of others may be in: it stays one, and obeyed by no terminal. Tidies what is known to be no secret. */
+export function oneLine(text: string): string {
+  return text
+    .replace(CONTROL_SEQUENCES, '')
+    .replace(COMMANDS, '\n')
+    .replace(/[\t\n\u2028\u2029]+/g, ' ');
+}
+
 /** What a terminal would obey, or what would make a line read as another; but for line breaks and tabs. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const COMMANDS = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const COMMANDS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** As much text as somebody else wrote, with its lines, for those who look at all of it. */
 export function foreignLines(text: string, { redact }: Redactor): string {

@@ -1,5 +1,5 @@
 import type { ServerFile } from './file-types.js';
-import { readNamedValues } from './named-values.js';
+import { type Misread, readNamedValues } from './named-values.js';
 import { fileStem } from './token.js';
 import { trimEnd, trimEnds } from './trim.js';
 
@@ -72,9 +72,9 @@ function authOf({ auth_scheme: scheme, auth_type: type }: ServerFile): Server['a
   return AUTH.get(said.trim().toLowerCase()) ?? 'none';
 }
 
-/** What in a definition cannot be understood although its schema has accepted it; null when nothing is. */
-export function misreadIn({ headers, env }: ServerFile): { readonly pointer: string; readonly message: string } | null {
-  return readNamedValues('headers', headers).wrong ?? readNamedValues('env', env).wrong;
+/** What in a definition cannot be understood although its schema has accepted it. */
+export function misreadIn({ headers, env }: ServerFile): readonly Misread[] {
+  return [...readNamedValues('headers', headers).wrong, ...readNamedValues('env', env).wrong];
 }
 
 /** Where clients reach the server: through the registry when there is one, else at its own address. */

@@ -1,6 +1,6 @@
 import { jwtLife } from './jwt.js';
 import { type Moment, readMoment } from './moment.js';
-import { foreignText, type Secret, secretOrNull } from './secret.js';
+import { type Secret, secretOrNull } from './secret.js';
 
 /** One token as it stands in a file. */
 export interface Token {
@@ -172,7 +172,9 @@ function whyUnrenderable(document: Readonly<Record<string, unknown>>, access: Se
   // "bot" and "user" are Slack's names for bearer tokens (docs.slack.dev, using token rotation).
   const type = document.token_type;
   if (typeof type === 'string' && type.trim() !== '' && !/^(bearer|bot|user)[\s_-]*(token)?$/i.test(type.trim())) {
-    return `its token_type is "${foreignText(type, [], 20)}", not Bearer`;
+    // A server may say back anything there, the secrets that it was sent included.
+    const word = /^[A-Za-z_]{1,10}$/.test(type.trim()) ? `"${type.trim()}", not Bearer` : 'none that is known';
+    return `its token_type is ${word}`;
   }
   return whyNoHeaderValue(access.reveal());
 }

@@ -41,6 +41,8 @@ export interface Listed {
   readonly signature: string;
   /** Bytes. */
   readonly size: number;
+  /** Permission bits, as 0o600; undefined where there are none. */
+  readonly mode?: number;
 }
 
 /** Room on disk, beside the file it is for. Used once, by `fill` or `release`. */

@@ -62,6 +62,8 @@ export interface LoaderParts {
   readonly spentTokens: SpentTokens;
   readonly digest: Digest;
   readonly allowHttp: boolean;
+  /** Files with secrets that others may read or write, but for token files and `.env`. */
+  readonly exposures: (now: number) => readonly Problem[];
   /** What `serverMemory` gave another process. */
   readonly servers?: Memory<Server>;
 }
@@ -74,8 +76,8 @@ const SWITCHES = 'server_state.json';
 
 export function createLoader(parts: LoaderParts): Loader {
   const { own, shipped, documents } = parts;
-  const tokens = createShelf(parts.shared ?? own, documents, tokenReader(documents));
-  const servers = createShelf(own, documents, serverReader(documents), parts.servers);
+  const tokens = createShelf(parts.shared ?? own, documents, tokenReader(documents), { isPrivate: true });
+  const servers = createShelf(own, documents, serverReader(documents), { remembered: parts.servers });
   const switches = createShelf(own, documents, switchReader(documents));
   const shippedProviders = createShelf(shipped, documents, providerReader(documents));
   const ownProviders = createShelf(own, documents, providerReader(documents));
@@ -111,7 +113,8 @@ export function createLoader(parts: LoaderParts): Loader {
 
       const environment = parts.environment();
       const ledger = parts.spentTokens.load();
-      const seen = [...shelves.map(({ items }) => items), environment, ledger.version];
+      const exposed = parts.exposures(now);
+      const seen = [...shelves.map(({ items }) => items), environment, ledger.version, exposed];
       if (before && seen.every((part, index) => part === before?.seen[index])) return before.world;
 
       const asked = withWanted(tokens.items, values(wanted), outputs);
@@ -148,6 +151,7 @@ export function createLoader(parts: LoaderParts): Loader {
         outputs,
         problems: [
           ...parts.environmentProblems(),
+          ...exposed,
           ...shelves.flatMap(({ items }) => items.flatMap(({ problems }) => problems)),
           ...asked.problems,
           ...named.problems,

@@ -60,7 +60,8 @@ function readAgent(file: string, document: Readonly<Record<string, unknown>>): r
 export function serverReader(documents: Documents): Reader<Server> {
   return reader<ServerFile, Server>(documents, 'server', (definition, file) => {
     const misread = misreadIn(definition);
-    if (misread) return problem(file, misread.pointer, misread.message);
+    const problems = misread.map(({ pointer, message }) => problem(file, pointer, message));
+    if (problems.length > 0) return { problems };
     const server = readServer(file, definition);
     return server ?? problem(file, '/path', 'leaves no letter or digit for a key');
   });
@@ -85,12 +86,13 @@ export function wantedReader(documents: Documents): Reader<Wanted> {
 function reader<F, T extends object>(
   documents: Documents,
   schema: string,
-  read: (document: F, file: string) => T | Problem,
+  read: (document: F, file: string) => T | Problem | { readonly problems: readonly Problem[] },
 ): Reader<T> {
   return (file, document) => {
     const checked = check<F>(documents, schema, file, document);
     if ('problems' in checked) return { value: null, problems: checked.problems };
     const value = read(checked.document, file);
+    if ('problems' in value) return { value: null, problems: value.problems };
     return 'severity' in value ? { value: null, problems: [value] } : { value, problems: [] };
   };
 }

@@ -1,3 +1,4 @@
+import { exposure } from '../ground/exposure.js';
 import { type Problem, problem, warning } from '../ground/problem.js';
 import { type Documents, SchemaError } from '../ports/documents.js';
 import { FileError, type Files, type Listed } from '../ports/files.js';
@@ -41,6 +42,12 @@ interface Kept<T> extends Shelved<T> {
   readonly vanishedAt: number | null;
 }
 
+export interface ShelfOptions<T> {
+  readonly remembered?: Memory<T> | undefined;
+  /** Whether nobody but their owner should be able to read these files. */
+  readonly isPrivate?: boolean;
+}
+
 /**
  * The files of one kind, read once and again when they change. A file that turned bad keeps its last good value
  * until it is mended or removed, and one that vanished is missed only when it stays away: editors and scripts
@@ -50,7 +57,7 @@ export function createShelf<T>(
   files: Files,
   documents: Documents,
   read: Reader<T>,
-  remembered: Memory<T> = {},
+  { remembered = {}, isPrivate = false }: ShelfOptions<T> = {},
 ): Shelf<T> {
   let kept = new Map<string, Kept<T>>();
   let items: readonly Shelved<T>[] = [];
@@ -62,7 +69,9 @@ export function createShelf<T>(
     const known = Object.hasOwn(remembered, file) ? remembered[file] : undefined;
     if (known?.signature === signature) return { file, signature, value: known.value, problems: [], vanishedAt: null };
     hasNews = true;
-    const { value, problems } = readListed(listed);
+    const { value, problems: own } = readListed(listed);
+    const open = isPrivate && listed.kind === 'file' ? exposure(file, listed.mode) : null;
+    const problems = open ? [...own, open] : own;
     const failed = problems.some(({ severity }) => severity === 'error');
     return { file, signature, problems, value: failed ? (before?.value ?? null) : value, vanishedAt: null };
   };

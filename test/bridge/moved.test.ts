@@ -88,6 +88,21 @@ describe('a definition that names another origin', () => {
     await second.announce('memo://text');
     await until(() => bridge.received.some(({ method }) => method === 'notifications/of-its-own'), 'what it says');
     expect(new Set(sent(first))).toEqual(new Set([`Bearer ${OLD}`]));
+    // One session there is enough: what is left of the first begins none.
+    bridge.send(call(2, 'after'));
+    await bridge.answerTo(2);
+    expect(second.heard.filter(({ body }) => body?.method === 'initialize')).toHaveLength(1);
+  });
+
+  it('is followed also to another path of the same origin', async () => {
+    const { first, root, bridge } = await scene('sessions');
+    bridge.send({ id: 1, ...initialize });
+    await bridge.answerTo(1);
+    root.write(DEFINITION, { ...root.json(DEFINITION), mcp_endpoint: first.url.replace('/mcp', '/v2/mcp') });
+    bridge.clock.pass(3);
+    bridge.send(call(2, 'after'));
+    expect(await bridge.answerTo(2)).toMatchObject({ result: { content: [{ text: 'after' }] } });
+    expect(first.heard.filter(({ body }) => body?.method === 'initialize')).toHaveLength(2);
   });
 
   it.each([

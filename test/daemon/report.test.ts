@@ -34,10 +34,10 @@ describe('the troubles of files whose names differ in digits', () => {
   it('in one file are told apart by their place and by the names in them', async () => {
     const root = new Root();
     const headers = (...values: unknown[]) => ({ ...open('a'), headers: values });
-    root.write(server('a'), headers({ X1: [5] }, { X2: 'v' }));
+    root.write(server('a'), headers({ X1: [] }, { X2: 'v' }));
     const next = await told(root);
     expect(await next()).toEqual([expect.stringContaining('/headers/0/X1')]);
-    root.write(server('a'), headers({ X1: 'v' }, { X1: [5] }));
+    root.write(server('a'), headers({ X1: [] }, { X1: [] }));
     expect(await next()).toEqual([expect.stringContaining('/headers/1/X1')]);
     root.write(server('a'), { ...open('a'), auth_type: 'oauth', token: 'jira1' });
     expect(await next()).toEqual([expect.stringContaining('no token "jira1"')]);

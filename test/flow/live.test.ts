@@ -122,6 +122,19 @@ describe('live, the default', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: '{}\n' });
   });
 
+  it('gives its headers to no client that has another origin for the server', async () => {
+    const root = realShape(new Root());
+    const at = (url: string) =>
+      run(root.path, ['headers', 'tracker', '--registry-url', GATEWAY], { CLAUDE_CODE_MCP_SERVER_URL: url });
+    expect(await at('http://elsewhere.test/tracker/mcp')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/its headers are not for elsewhere\.test/),
+    });
+    expect((await at(`${GATEWAY}/tracker/mcp`)).stdout).toContain(SECRETS.tracker);
+    expect((await at('')).stdout).toContain(SECRETS.tracker);
+  });
+
   it('repeats the registry URL only where it came as a flag', async () => {
     const root = realShape(new Root());
     await run(root.path, ['--once'], { ...BY_DEFAULT, REGISTRY_URL: GATEWAY });

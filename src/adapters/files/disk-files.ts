@@ -169,7 +169,8 @@ function look(absolute: string, path: string): Listed | null {
     return link ? { path, kind: 'dangling', signature: `dangling:${link.ino}`, size: 0 } : null;
   }
   const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other';
-  return { path, kind, signature: signatureOf(found), size: found.size };
+  const bits = process.platform === 'win32' ? {} : { mode: found.mode & 0o777 };
+  return { path, kind, signature: signatureOf(found), size: found.size, ...bits };
 }
 
 /** The change time moves with every write, even one that sets the modification time back. */
